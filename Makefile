@@ -1,0 +1,66 @@
+# Everything is done with `make`. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+.DEFAULT_GOAL := help
+
+##@ Use it
+.PHONY: run
+run: setup ## Serve the whole system at http://127.0.0.1:8000 with the demo university
+	@$(BIN)/etma serve --demo
+
+##@ Work on it
+.PHONY: setup
+setup: $(STAMP) ## Make the environment in .venv (does nothing when it is there)
+
+$(STAMP): pyproject.toml requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "etma needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make environments here; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+.PHONY: check
+check: setup ## Format, lint, types, import rules, contracts, unit tests: under a minute, no network
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m shared.contracts.generate --check
+	@$(BIN)/python -m pytest tests/unit tests/contract -n 2
+
+.PHONY: test
+test: setup browser ## Everything that needs no server: unit, conformance, integration, faults, browser
+	@CHROMIUM=$$(cat $(VENV)/browser) $(BIN)/python -m pytest -n 2 --dist loadfile
+
+.PHONY: browser
+browser: setup ## Find or install the browser of the tests
+	@test -s $(VENV)/browser && test -x "$$(cat $(VENV)/browser)" || $(BIN)/python deploy/setup/browser.py > $(VENV)/browser
+
+.PHONY: sabotage
+sabotage: setup ## Break one line at a time and see the named test turn red
+	@$(BIN)/python -m tests.sabotage.run
+
+.PHONY: contracts
+contracts: setup ## Write the JSON Schemas and the AsyncAPI document anew
+	@$(BIN)/python -m shared.contracts.generate
+
+.PHONY: format
+format: setup ## Format the code and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: setup ## Write requirements/ anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements/runtime.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove the environment and caches; data in var/ stays
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*##/ {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,205 @@
+"""The command `etma`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvicorn
+
+from services.embedded import Embedded, sole_user
+from services.identity.people.handlers import PersonEntry
+from services.operations.commands import Tools, add_commands
+from services.operations.dead_letters.handlers import DeadLetterDesk
+from services.operations.reconciliation.handlers import Audit
+from services.submission.catalogue.demo import demo_university
+from services.submission.catalogue.handlers import Counts
+from services.submission.catalogue.reader import read_university
+from services.submission.catalogue.university import University
+from services.submission.submissions.receipts import BadReceipt, verify
+from shared.clock import LONDON
+from shared.errors import EtmaError
+from shared.observability.logs import configure_logs
+from shared.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Tutor-marked assignments, from the student's hands to the tutor's.")
+importing = typer.Typer(no_args_is_help=True, help="Take in what other systems know.")
+receipts = typer.Typer(no_args_is_help=True, help="Look at receipts.")
+app.add_typer(importing, name="import")
+app.add_typer(receipts, name="receipt")
+
+
+def main() -> None:
+    """The entry point; failures of ours are one line, not a traceback."""
+    try:
+        app()
+    except EtmaError as error:
+        typer.echo(f"{error.title}: {error.detail}" if error.detail != error.title else error.title, err=True)
+        raise SystemExit(2) from error
+
+
+@contextmanager
+def opened(settings: Settings | None = None) -> Iterator[Embedded]:
+    """The system without its loops, for a command."""
+    settings = settings or Settings()
+    configure_logs("WARNING")
+    system = Embedded(settings)
+    try:
+        yield system
+    finally:
+        system.platform.close()
+
+
+@app.command()
+def serve(
+    *, demo: Annotated[bool, typer.Option("--demo", help="Load the demo university and offer the demo sign-in.")] = False
+) -> None:
+    """Serve the whole system from one process until Ctrl-C."""
+    settings = Settings(demo=True) if demo else Settings()
+    configure_logs(settings.log_level)
+    with sole_user(settings.data_dir):
+        system = Embedded(settings)
+        if demo:
+            load_demo(system)
+        system.start()
+        _greet(settings)
+        try:
+            _serve_http(system, settings)
+        finally:
+            if not system.stop():
+                typer.echo("A part did not stop within ten seconds; nothing is lost by that.", err=True)
+
+
+def _serve_http(system: Embedded, settings: Settings) -> None:
+    config = uvicorn.Config(
+        system.app(),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    uvicorn.Server(config).run()
+
+
+def _greet(settings: Settings) -> None:
+    typer.echo(f"etma is at {settings.address} (data in {settings.data_dir}/). Ctrl-C stops it.")
+    if settings.demo:
+        typer.echo(f"Sign in at {settings.address}/sign-in: a student hands in, a tutor collects, operations watches.")
+
+
+def load_demo(system: Embedded) -> None:
+    """Load the demo university into an empty system; an existing catalogue stays as it is."""
+    with system.submission.database.reading() as connection:
+        empty = system.submission.catalogue.is_empty(connection)
+    if empty:
+        today = system.platform.clock.now().astimezone(LONDON).date()
+        take_in(system, demo_university(today))
+
+
+def take_in(system: Embedded, university: University) -> dict[str, Counts]:
+    """Record the people with identity, then the catalogue with submission; both idempotent."""
+    with system.identity.database.transaction() as tx:
+        people = system.identity.people.record(list(_people(university)), tx)
+    named = {student for m in university.modules for p in m.presentations for student in (*p.enrolled, *p.withdrawn)}
+    people |= _known_people(system, named - people.keys())
+    with system.submission.database.transaction() as tx:
+        return system.submission.catalogue_import.apply(university, people, tx)
+
+
+def _known_people(system: Embedded, identifiers: set[str]) -> dict[str, str]:
+    """Those whom the file does not describe must be known already; raises `UnknownPeople`."""
+    with system.identity.database.transaction() as tx:
+        known = system.identity.people.store.by_identifier(sorted(identifiers), tx)
+    missing = sorted(identifiers - known.keys())
+    if missing:
+        _fail(f"The file names people whom nobody described: {', '.join(missing[:10])}. Add them under students or staff.")
+    return {identifier: row["person_ref"] for identifier, row in known.items()}
+
+
+def _people(university: University) -> Iterator[PersonEntry]:
+    for student in university.students:
+        yield PersonEntry(name=student.name, email=student.email, roles=("student",), personal_id=student.personal_id)
+    for member in university.staff:
+        yield PersonEntry(name=member.name, email=member.email, roles=member.roles, staff_number=member.staff_number)
+
+
+@importing.command()
+def catalogue(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A YAML file.")]) -> None:
+    """Take in modules, assignments, people, enrolments and groups; the same file twice changes nothing."""
+    university = read_university(file.read_text(encoding="utf-8"))
+    with opened() as system:
+        for name, counts in take_in(system, university).items():
+            words = f"{counts.new} new, {counts.changed} changed, {counts.unchanged} unchanged"
+            typer.echo(f"{name.replace('_', ' ')}: {words}")
+
+
+@app.command()
+def token(
+    *,
+    role: Annotated[str, typer.Option(help="student, tutor or operations")],
+    person: Annotated[str, typer.Option(help="a PI or a staff number")],
+    hours: Annotated[int, typer.Option(min=1, max=24 * 366, help="how long it is valid")] = 12,
+) -> None:
+    """Print a token for programs: send it as `Authorization: Bearer …`."""
+    with opened() as system:
+        typer.echo(system.identity.sessions.sign_in(role=role, identifier=person, hours=hours))
+
+
+@receipts.command(name="verify")
+def verify_receipt(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A saved receipt.")],
+    *,
+    content: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="The file handed in.")] = None,
+    jwks: Annotated[Path | None, typer.Option(exists=True, help="Public keys; default: those of this system.")] = None,
+) -> None:
+    """Check a receipt's signature, and with --content that it speaks of this very file. Exit 1 when it does not hold."""
+    try:
+        claims = verify(file.read_text(encoding="utf-8", errors="replace"), _public_keys(jwks))
+    except BadReceipt as error:
+        _fail(f"Not genuine: {error.detail}")
+    for name, value in claims.items():
+        typer.echo(f"{name}: {value}")
+    if content is not None and hashlib.sha256(content.read_bytes()).hexdigest() != claims["sha256"]:
+        _fail(f"The receipt is genuine, but {content} is not the file that it speaks of.")
+    typer.echo("Genuine." if content is None else "Genuine, and the file is the one that was handed in.")
+
+
+def _public_keys(jwks: Path | None) -> list[dict[str, Any]]:
+    if jwks is not None:
+        return list(json.loads(jwks.read_text(encoding="utf-8"))["keys"])
+    with opened() as system, system.submission.database.reading() as connection:
+        return system.submission.views.public_keys(connection)
+
+
+@contextmanager
+def _operations_tools() -> Iterator[Tools]:
+    with opened() as system:
+        with system.submission.database.reading() as connection:
+            keys = system.submission.views.public_keys(connection)
+        yield Tools(
+            audit=Audit(
+                system.inspections(),
+                system.platform.objects,
+                lambda receipt: verify(receipt, keys),
+                system.notifier.count_messages,
+            ),
+            desk=DeadLetterDesk(system.dead_letters()),
+            now=system.platform.clock.now,
+            machine_now=lambda: datetime.now(UTC),
+        )
+
+
+def _fail(words: str) -> NoReturn:
+    typer.echo(words, err=True)
+    raise typer.Exit(1)
+
+
+add_commands(app, _operations_tools)

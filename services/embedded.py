@@ -1,0 +1,147 @@
+"""The whole system in one process: every service, its loops, one web application, one data folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from services.identity import service as identity
+from services.marking import service as marking
+from services.notifier import service as notifier
+from services.operations import service as operations
+from services.submission import service as submission
+from shared.errors import Conflict
+from shared.inspection import Inspection
+from shared.messaging.consumer import Consumer, ConsumerLoop
+from shared.messaging.dead_letters import DeadLetters
+from shared.messaging.relay import Relay
+from shared.service import LoopThread, Service
+from shared.settings import Settings
+from shared.timers import TimersLoop
+from shared.web.app import create_app
+from shared.wiring import Platform
+
+TEMPLATES = (
+    *identity.TEMPLATES,
+    *submission.TEMPLATES,
+    *marking.TEMPLATES,
+    *notifier.TEMPLATES,
+    *operations.TEMPLATES,
+)
+STOP_SECONDS = 10
+
+
+class Embedded:
+    """All services composed on one platform; nothing runs until `start`."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.platform = Platform(settings, TEMPLATES)
+        self.identity = identity.Identity(self.platform)
+        self.submission = submission.Submission(self.platform)
+        self.notifier = notifier.Notifier(self.platform)
+        self.services: Sequence[Service] = (
+            self.identity.service,
+            self.submission.service,
+            marking.compose(self.platform),
+            self.notifier.service,
+            operations.compose(self.platform, self.inspections),
+        )
+        self.consumers = {
+            service.name: Consumer(database=service.database, handlers=service.handlers) for service in self.services
+        }
+        self.threads = [LoopThread(loop, on_failure=self._failed) for loop in self._loops()]
+        self._wake_each_other()
+
+    def inspections(self) -> Mapping[str, Inspection]:
+        """What each service shows of itself."""
+        return {service.name: service.inspection for service in self.services}
+
+    def dead_letters(self) -> dict[str, DeadLetters]:
+        """Each service's dead letters."""
+        return {
+            service.name: DeadLetters(service.database, self.consumers[service.name]) for service in self.services
+        }
+
+    def app(self) -> FastAPI:
+        """The web application with every service's routes."""
+        return create_app(
+            routers=[router for service in self.services for router in service.routers],
+            pages=self.platform.pages,
+            tokens=self.platform.tokens,
+            form_secret=self.platform.form_secret,
+            ready=self.problems,
+        )
+
+    def problems(self) -> Mapping[str, str]:
+        """The parts that are not well, with words."""
+        failed = {thread.loop.name: thread.failed for thread in self.threads if thread.failed}
+        stopped = {name: consumer.stopped for name, consumer in self.consumers.items() if consumer.stopped}
+        return {**failed, **stopped}
+
+    def start(self) -> None:
+        """Start relays, consumers, timers and the sender, each in a thread."""
+        self.platform.objects.sweep(older_than_seconds=3600)
+        for thread in self.threads:
+            thread.start()
+
+    def stop(self) -> bool:
+        """Stop all loops after the work in hand; True when all ended within ten seconds."""
+        for thread in self.threads:
+            thread.stop()
+        ended = [thread.join(STOP_SECONDS) for thread in self.threads]
+        self.platform.close()
+        return all(ended)
+
+    def is_settled(self) -> bool:
+        """Whether nothing is in flight: outboxes empty, everything read, no timer due, nothing left to send."""
+        statuses = [service.inspection.status() for service in self.services]
+        return not any(_in_flight(status) for status in statuses) and self._all_read()
+
+    def _all_read(self) -> bool:
+        return all(thread.loop.is_caught_up() for thread in self.threads if isinstance(thread.loop, ConsumerLoop))
+
+    def _loops(self) -> Iterator[Relay | ConsumerLoop | TimersLoop]:
+        for service in self.services:
+            yield Relay(service.database, self.platform.bus)
+            if service.topics:
+                yield ConsumerLoop(self.consumers[service.name], self.platform.bus, service.topics)
+            if service.timer_handlers:
+                yield TimersLoop(service.database, service.timer_handlers)
+            yield from service.loops  # type: ignore[misc]
+
+    def _wake_each_other(self) -> None:
+        consumers = [thread for thread in self.threads if isinstance(thread.loop, ConsumerLoop)]
+        self.platform.bus.on_append(lambda: [thread.wake() for thread in consumers])  # type: ignore[arg-type, func-returns-value]
+        for service in self.services:
+            own = [thread for thread in self.threads if not isinstance(thread.loop, ConsumerLoop)]
+            service.database.on_commit(lambda own=own: [thread.wake() for thread in own])  # type: ignore[misc]
+
+    def _failed(self, name: str) -> None:
+        """A loop gave up: the process is not ready any more; see `problems`."""
+
+
+def _in_flight(status: Mapping[str, object]) -> bool:
+    deliveries = status.get("deliveries", {})
+    unsent = isinstance(deliveries, dict) and any(deliveries.get(name) for name in ("queued", "sending", "uncertain"))
+    return bool(status["unpublished"] or status["lag"] or status["timers_due"] or unsent)
+
+
+@contextmanager
+def sole_user(data_dir: Path) -> Iterator[None]:
+    """Keep a second process from running on the same data; raises `Conflict` when there is one."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    handle = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        detail = f"etma is running on {data_dir} already. Stop it first, or set ETMA_DATA_DIR to another folder."
+        raise Conflict(detail) from error
+    finally:
+        os.close(handle)

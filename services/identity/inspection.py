@@ -1,0 +1,33 @@
+"""What identity tells operations: kinds `persons` (references only) and `outbox`."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from services.identity.people.store import person_table
+from shared.database import Database
+from shared.inspection import messaging_status, outbox_facts
+from shared.messaging.bus import Bus
+
+
+class IdentityInspection:
+    """See `shared.inspection.Inspection`."""
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        self.database = database
+        self.bus = bus
+
+    def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
+        return {"outbox": self._outbox, "persons": self._persons}[kind](after, limit)
+
+    def status(self) -> dict[str, object]:
+        return messaging_status(self.database, self.bus)
+
+    def _outbox(self, after: str, limit: int) -> list[dict[str, object]]:
+        return outbox_facts(self.database, after=after, limit=limit)
+
+    def _persons(self, after: str, limit: int) -> list[dict[str, object]]:
+        ref = person_table.c.person_ref
+        query = sa.select(ref.label("position"), ref, person_table.c.revision).where(ref > after).order_by(ref).limit(limit)
+        with self.database.reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]

@@ -1,0 +1,56 @@
+"""Persons: the only place where a name, an address and a number stand together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.identity.tables import metadata
+from shared.database import Transaction, upsert
+
+CHUNK = 400
+
+person_table = sa.Table(
+    "person",
+    metadata,
+    sa.Column("person_ref", sa.Text, primary_key=True),
+    sa.Column("identifier", sa.Text, nullable=False, unique=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("email", sa.Text),
+    sa.Column("personal_id", sa.Text),
+    sa.Column("staff_number", sa.Text),
+)
+
+grant_table = sa.Table(
+    "role_grant",
+    metadata,
+    sa.Column("person_ref", sa.Text, sa.ForeignKey("person.person_ref"), primary_key=True),
+    sa.Column("role", sa.Text, sa.CheckConstraint("role IN ('student','tutor','operations')"), primary_key=True),
+    sa.Column("scope", sa.Text, primary_key=True),
+)
+
+
+class PeopleStore:
+    """Bulk reads and writes inside the caller's transaction."""
+
+    def by_identifier(self, identifiers: Sequence[str], tx: Transaction) -> dict[str, dict[str, Any]]:
+        """The stored persons with these PIs or staff numbers."""
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(identifiers), CHUNK):
+            chosen = person_table.c.identifier.in_(identifiers[start : start + CHUNK])
+            for row in tx.connection.execute(sa.select(person_table).where(chosen)).mappings():
+                found[row["identifier"]] = dict(row)
+        return found
+
+    def save_all(self, rows: Sequence[dict[str, Any]], tx: Transaction) -> None:
+        if rows:
+            names = ["revision", "name", "email"]
+            tx.connection.execute(upsert(person_table, key=["person_ref"], update=names), list(rows))
+
+    def grant_all(self, grants: Sequence[dict[str, str]], tx: Transaction) -> None:
+        """Give roles; one that is there already stays."""
+        if grants:
+            tx.connection.execute(upsert(grant_table, key=["person_ref", "role", "scope"], update=()), list(grants))

@@ -1,0 +1,33 @@
+"""Puts the identity service together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.identity.inspection import IdentityInspection
+from services.identity.people.handlers import People
+from services.identity.people.store import PeopleStore
+from services.identity.sessions import pages
+from services.identity.sessions.handlers import Sessions
+from services.identity.sessions.store import SessionStore
+from services.identity.tables import metadata
+from shared.service import Service
+from shared.wiring import Platform
+
+NAME = "identity"
+TEMPLATES = (Path(__file__).parent / "sessions" / "templates",)
+
+
+class Identity:
+    """The service, with its use cases for the command line."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.database = platform.database(NAME, metadata)
+        self.people = People(PeopleStore())
+        self.sessions = Sessions(database=self.database, store=SessionStore(), tokens=platform.tokens)
+        self.service = Service(
+            name=NAME,
+            database=self.database,
+            routers=[pages.routes(self.sessions, platform.pages, demo=platform.settings.demo)],
+            inspection=IdentityInspection(self.database, platform.bus),
+        )

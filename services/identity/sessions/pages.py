@@ -1,0 +1,74 @@
+"""The demo sign-in, on the loopback address only, and the sign-out."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from services.identity.sessions.handlers import SESSION_HOURS, Sessions
+from shared.errors import Forbidden
+from shared.web.pages import Pages
+from shared.web.sessions import COOKIE, WrongForm, check_form, quiet_principal_of
+
+
+def routes(sessions: Sessions, pages: Pages, *, demo: bool) -> APIRouter:
+    """`/sign-in` and `/sign-out`."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/sign-in")
+    def choose(request: Request, q: str = "", next: str = "/") -> Response:  # noqa: A002 - the address's own word
+        offered = demo and _is_loopback(request)
+        people = sessions.candidates(q) if offered else []
+        return pages.render(
+            request, "identity/sign_in.html", offered=offered, people=people, search=q, next=local_path(next)
+        )
+
+    @router.post("/sign-in")
+    def sign_in(
+        request: Request,
+        identifier: Annotated[str, Form()],
+        role: Annotated[str, Form()],
+        next: Annotated[str, Form()] = "/",  # noqa: A002
+    ) -> Response:
+        if not (demo and _is_loopback(request)):
+            raise Forbidden("The demo sign-in works only on the machine itself, in demo mode.")
+        if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+            raise WrongForm
+        answer = RedirectResponse(local_path(next), status_code=303)
+        answer.set_cookie(
+            COOKIE,
+            sessions.sign_in(role=role, identifier=identifier),
+            max_age=SESSION_HOURS * 3600,
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+        return answer
+
+    @router.post("/sign-out")
+    def sign_out(request: Request, csrf_token: Annotated[str, Form()] = "") -> Response:
+        principal = quiet_principal_of(request)
+        if principal is not None:
+            check_form(request, principal, csrf_token)
+            sessions.sign_out(principal.session_id)
+        answer = RedirectResponse("/sign-in", status_code=303)
+        answer.delete_cookie(COOKIE)
+        return answer
+
+    return router
+
+
+def local_path(wanted: str) -> str:
+    """The path when it is one of this site, else the start page."""
+    safe = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and "\n" not in wanted and "\r" not in wanted
+    return wanted if safe else "/"
+
+
+def _is_loopback(request: Request) -> bool:
+    try:
+        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False

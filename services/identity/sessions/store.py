@@ -1,0 +1,70 @@
+"""Sessions, and who may have one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from services.identity.people.store import grant_table, person_table
+from services.identity.tables import metadata
+from shared.columns import UtcDateTime
+from shared.database import Transaction
+
+SHOWN = 50
+
+session_table = sa.Table(
+    "session",
+    metadata,
+    sa.Column("session_id", sa.Text, primary_key=True),
+    sa.Column("person_ref", sa.Text, sa.ForeignKey("person.person_ref"), nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """Somebody whom the demo sign-in offers."""
+
+    person_ref: str
+    name: str
+    identifier: str
+    role: str
+
+
+class SessionStore:
+    """Rows of sessions, and the grants that they rest on."""
+
+    def candidates(self, connection: sa.Connection, search: str) -> list[Candidate]:
+        """Up to fifty people with a role, by role and name; `search` is part of a name or a number."""
+        pattern = f"%{search}%"
+        query = (
+            sa.select(person_table.c.person_ref, person_table.c.name, person_table.c.identifier, grant_table.c.role)
+            .join(grant_table, grant_table.c.person_ref == person_table.c.person_ref)
+            .where(sa.or_(person_table.c.name.ilike(pattern), person_table.c.identifier.ilike(pattern)))
+            .order_by(grant_table.c.role, person_table.c.name)
+            .limit(SHOWN)
+        )
+        return [Candidate(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001
+
+    def granted(self, connection: sa.Connection, *, role: str, identifier: str) -> str | None:
+        """The person_ref of who has this PI or staff number (or ref) and this role."""
+        query = (
+            sa.select(person_table.c.person_ref)
+            .join(grant_table, grant_table.c.person_ref == person_table.c.person_ref)
+            .where(
+                sa.or_(person_table.c.identifier == identifier, person_table.c.person_ref == identifier),
+                grant_table.c.role == role,
+            )
+        )
+        return connection.execute(query).scalar()
+
+    def add(self, row: dict[str, object], tx: Transaction) -> None:
+        tx.connection.execute(sa.insert(session_table), [row])
+
+    def end(self, session_id: str, tx: Transaction) -> None:
+        ended = sa.update(session_table).where(session_table.c.session_id == session_id)
+        tx.connection.execute(ended.values(ended_at=tx.now))

@@ -1,0 +1,69 @@
+"""Decides, once and with a reason, which version counts and who marks it; holds what it cannot place yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.marking.allocation.domain import Decision, Script, place_again, take_in
+from services.marking.allocation.store import ScriptStore
+from services.marking.tutors.store import TutorStore, group_table
+from shared.contracts import SubmissionReceived, TutorGroupRecorded, VersionNotTaken
+from shared.database import Transaction
+from shared.messaging.consumer import HandlerTable
+
+
+class Allocation:
+    """Every interleaving of submissions and group facts ends with the same tutor for the same script."""
+
+    def __init__(self, scripts: ScriptStore, tutors: TutorStore) -> None:
+        self.scripts = scripts
+        self.tutors = tutors
+
+    def table(self) -> HandlerTable:
+        return {SubmissionReceived: self.take_in, TutorGroupRecorded: self.regroup}
+
+    def take_in(self, received: Sequence[SubmissionReceived], tx: Transaction) -> None:
+        """Rule on each version; give each new script to its group's tutor, or hold it and say what it waits for."""
+        tx.lock(*(fact.work_id for fact in received))
+        scripts = self.scripts.of_works([fact.work_id for fact in received], tx)
+        places = self.tutors.places_of([fact.person_ref for fact in received], tx)
+        decisions = []
+        for fact in received:
+            place = places.get((fact.presentation_id, fact.person_ref))
+            decision = take_in(fact, scripts.get(fact.work_id), place, now=tx.now)
+            scripts[fact.work_id] = decision.script
+            decisions.append((fact, decision))
+        self.scripts.save_all(scripts.values(), tx)
+        self.scripts.add_rulings([(fact, *_ruling(decision)) for fact, decision in decisions], tx)
+        for fact, decision in decisions:
+            tx.publish_all(decision.facts, because=fact)
+
+    def regroup(self, recorded: Sequence[TutorGroupRecorded], tx: Transaction) -> None:
+        """Take the groups' new state; release, move or hold the scripts of everybody it touches."""
+        news = self._news(recorded, tx)
+        touched = self.tutors.replace_members({fact.group_id: fact.member_refs for fact in news}, tx) if news else set()
+        scripts = self.scripts.open_of_persons(sorted(touched), tx)
+        tx.lock(*(script.work_id for script in scripts))
+        scripts = self.scripts.open_of_persons(sorted(touched), tx)
+        places = self.tutors.places_of(sorted(touched), tx)
+        decisions = [
+            place_again(script, places.get((script.presentation_id, script.person_ref)), now=tx.now)
+            for script in scripts
+        ]
+        self.scripts.save_all(_changed(scripts, decisions), tx)
+        tx.publish_all(fact for decision in decisions for fact in decision.facts)
+
+    def _news(self, recorded: Sequence[TutorGroupRecorded], tx: Transaction) -> list[TutorGroupRecorded]:
+        names = {"group_id", "revision", "presentation_id", "tutor_ref"}
+        rows = self.tutors.newest(group_table, [fact.model_dump(include=names) for fact in recorded], tx)
+        revisions = {(row["group_id"], row["revision"]) for row in rows}
+        return [fact for fact in recorded if (fact.group_id, fact.revision) in revisions]
+
+
+def _ruling(decision: Decision) -> tuple[str, str | None]:
+    first = decision.facts[0]
+    return ("not_taken", str(first.reason)) if isinstance(first, VersionNotTaken) else ("taken", None)
+
+
+def _changed(before: Sequence[Script], decisions: Sequence[Decision]) -> list[Script]:
+    return [decision.script for script, decision in zip(before, decisions, strict=True) if decision.script != script]

@@ -1,0 +1,60 @@
+"""Collecting: the first download freezes the version."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from services.marking.allocation.domain import ScriptState
+from services.marking.allocation.store import ScriptStore
+from services.marking.scripts.views import Content, ScriptViews
+from shared.contracts import ScriptCollected
+from shared.database import Context, Database
+from shared.errors import Conflict, NotFound
+
+
+class NotCollected(Conflict):
+    """The content is asked for before the script was collected."""
+
+    code = "not_collected"
+
+
+class Collecting:
+    """The tutor's use cases on own scripts."""
+
+    def __init__(self, *, database: Database, store: ScriptStore, views: ScriptViews) -> None:
+        self.database = database
+        self.store = store
+        self.views = views
+
+    def collect(self, work_id: str, tutor_ref: str, *, correlation_id: str = "") -> Content:
+        """Freeze the taken version and say so, once; collecting again only answers. Raises `NotFound`."""
+        context = Context(actor=f"tutor:{tutor_ref}", correlation_id=correlation_id)
+        with self.database.transaction(context) as tx:
+            tx.lock(work_id)
+            script = self.store.of_works([work_id], tx).get(work_id)
+            if script is None or script.tutor_ref != tutor_ref:
+                detail = "There is no such script among yours."
+                raise NotFound(detail)
+            if script.state is not ScriptState.COLLECTED:
+                collected = replace(script, state=ScriptState.COLLECTED, state_since=tx.now, collected_at=tx.now)
+                self.store.save_all([collected], tx)
+                tx.publish(
+                    ScriptCollected(
+                        work_id=work_id,
+                        submission_id=script.taken_submission_id,
+                        version=script.taken_version,
+                        assignment_id=script.assignment_id,
+                        person_ref=script.person_ref,
+                        tutor_ref=tutor_ref,
+                        collected_at=tx.now,
+                    )
+                )
+            return self.views.content(tx.connection, work_id, tutor_ref)
+
+    def content(self, work_id: str, tutor_ref: str) -> Content:
+        """The frozen version's content; raises `NotFound`, and `NotCollected` before collection."""
+        with self.database.reading() as connection:
+            if self.views.script(connection, work_id, tutor_ref).state != ScriptState.COLLECTED:
+                detail = "Collect the script first; that freezes the version you will mark."
+                raise NotCollected(detail)
+            return self.views.content(connection, work_id, tutor_ref)

@@ -1,0 +1,142 @@
+"""What a tutor sees: own scripts only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.marking.allocation.store import ruling_table, script_table
+from services.marking.tutors.store import assignment_table, person_table
+from shared.errors import NotFound
+
+PAGE = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptLine:
+    """A script in a list; `student` is None where marking is anonymous."""
+
+    work_id: str
+    assignment_id: str
+    title: str
+    student: str | None
+    state: str
+    version: int
+    state_since: datetime
+    collected_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """Where the bytes of the taken version are."""
+
+    object_key: str
+    object_version: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    file_name: str
+
+
+class ScriptViews:
+    """Queries on a caller's connection."""
+
+    def of_tutor(
+        self, connection: sa.Connection, tutor_ref: str, *, after: str = "", state: str | None = None
+    ) -> list[ScriptLine]:
+        """A page of the tutor's scripts in the order of assignment and id, from the one after `after` (its place) on."""
+        place = script_table.c.assignment_id + "/" + script_table.c.work_id
+        query = self._lines().where(script_table.c.tutor_ref == tutor_ref, place > after)
+        if state is not None:
+            query = query.where(script_table.c.state == state)
+        ordered = query.order_by(script_table.c.assignment_id, script_table.c.work_id).limit(PAGE)
+        return [_line(row) for row in connection.execute(ordered)]
+
+    def is_full(self, lines: Sequence[ScriptLine]) -> bool:
+        """Whether a page is full, so that there may be another."""
+        return len(lines) == PAGE
+
+    def counts(self, connection: sa.Connection, tutor_ref: str) -> list[Any]:
+        """How many of the tutor's scripts are in which state, by assignment; looks at this tutor's scripts only."""
+        query = (
+            sa.select(script_table.c.assignment_id, script_table.c.state, sa.func.count().label("number"))
+            .where(script_table.c.tutor_ref == tutor_ref)
+            .group_by(script_table.c.assignment_id, script_table.c.state)
+            .order_by(script_table.c.assignment_id, script_table.c.state)
+        )
+        return list(connection.execute(query))
+
+    def script(self, connection: sa.Connection, work_id: str, tutor_ref: str) -> ScriptLine:
+        """Raises `NotFound` unless it is this tutor's."""
+        query = self._lines().where(script_table.c.work_id == work_id, script_table.c.tutor_ref == tutor_ref)
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            detail = "There is no such script among yours."
+            raise NotFound(detail)
+        return _line(row)
+
+    def versions(self, connection: sa.Connection, work_id: str) -> list[Any]:
+        """All versions with their ruling, the latest first."""
+        query = sa.select(ruling_table).where(ruling_table.c.work_id == work_id)
+        return list(connection.execute(query.order_by(ruling_table.c.version.desc())))
+
+    def content(self, connection: sa.Connection, work_id: str, tutor_ref: str) -> Content:
+        """The taken version's content; raises `NotFound` unless the script is this tutor's."""
+        line = self.script(connection, work_id, tutor_ref)
+        query = sa.select(ruling_table).where(
+            ruling_table.c.work_id == work_id, ruling_table.c.version == line.version
+        )
+        row = connection.execute(query).one()
+        return Content(
+            object_key=row.object_key,
+            object_version=row.object_version,
+            media_type=row.media_type,
+            size_bytes=row.size_bytes,
+            sha256=row.sha256,
+            file_name=f"{line.assignment_id}-{work_id[:8]}-v{line.version}{_suffix(row.media_type)}",
+        )
+
+    def _lines(self) -> sa.Select[Any]:
+        return (
+            sa.select(
+                script_table,
+                assignment_table.c.title,
+                assignment_table.c.anonymous,
+                person_table.c.name,
+            )
+            .outerjoin(assignment_table, assignment_table.c.assignment_id == script_table.c.assignment_id)
+            .outerjoin(person_table, person_table.c.person_ref == script_table.c.person_ref)
+        )
+
+
+def _line(row: Any) -> ScriptLine:  # noqa: ANN401 - a row
+    hidden = row.anonymous is not False
+    return ScriptLine(
+        work_id=row.work_id,
+        assignment_id=row.assignment_id,
+        title=row.title or row.assignment_id,
+        student=None if hidden else row.name,
+        state=row.state,
+        version=row.taken_version,
+        state_since=row.state_since,
+        collected_at=row.collected_at,
+    )
+
+
+_SUFFIXES = {
+    "application/pdf": ".pdf",
+    "application/msword": ".doc",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
+    "application/vnd.oasis.opendocument.text": ".odt",
+    "application/rtf": ".rtf",
+    "application/zip": ".zip",
+    "text/plain": ".txt",
+}
+
+
+def _suffix(media_type: str) -> str:
+    return _SUFFIXES.get(media_type, ".bin")

@@ -1,0 +1,39 @@
+"""Puts the marking service together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.marking.allocation.handlers import Allocation
+from services.marking.allocation.store import ScriptStore
+from services.marking.inspection import MarkingInspection
+from services.marking.scripts import api, pages
+from services.marking.scripts.handlers import Collecting
+from services.marking.scripts.views import ScriptViews
+from services.marking.tables import metadata
+from services.marking.tutors.handlers import Directory
+from services.marking.tutors.store import TutorStore
+from shared.contracts import CATALOGUE, PERSON, SUBMISSION
+from shared.service import Service
+from shared.wiring import Platform
+
+NAME = "marking"
+TEMPLATES = (Path(__file__).parent / "scripts" / "templates",)
+
+
+def compose(platform: Platform) -> Service:
+    """The service with the platform's adapters."""
+    database = platform.database(NAME, metadata)
+    tutors, scripts, views = TutorStore(), ScriptStore(), ScriptViews()
+    collecting = Collecting(database=database, store=scripts, views=views)
+    return Service(
+        name=NAME,
+        database=database,
+        handlers={**Directory(tutors).table(), **Allocation(scripts, tutors).table()},
+        topics=[PERSON, CATALOGUE, SUBMISSION],
+        routers=[
+            api.routes(collecting, views, database, platform.objects),
+            pages.routes(collecting, views, database, platform.objects, platform.pages),
+        ],
+        inspection=MarkingInspection(database, platform.bus),
+    )

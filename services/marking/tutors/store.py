@@ -1,0 +1,107 @@
+"""What marking knows of groups, assignments and people: projections of other services' facts, by revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import sqlalchemy as sa
+
+from services.marking.allocation.domain import Place
+from services.marking.tables import metadata
+from shared.columns import UtcDateTime
+from shared.database import Transaction, upsert
+
+CHUNK = 500
+
+group_table = sa.Table(
+    "known_group",
+    metadata,
+    sa.Column("group_id", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("presentation_id", sa.Text, nullable=False),
+    sa.Column("tutor_ref", sa.Text),
+)
+
+member_table = sa.Table(
+    "known_member",
+    metadata,
+    sa.Column("group_id", sa.Text, primary_key=True),
+    sa.Column("person_ref", sa.Text, primary_key=True),
+    sa.Index("known_member_of_person", "person_ref"),
+)
+
+assignment_table = sa.Table(
+    "known_assignment",
+    metadata,
+    sa.Column("assignment_id", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("module_code", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("cut_off_at", UtcDateTime, nullable=False),
+    sa.Column("anonymous", sa.Boolean, nullable=False),
+)
+
+person_table = sa.Table(
+    "known_person",
+    metadata,
+    sa.Column("person_ref", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("personal_id", sa.Text),
+)
+
+
+class TutorStore:
+    """Projections and the reads that allocation needs."""
+
+    def newest(self, table: sa.Table, rows: Iterable[dict[str, object]], tx: Transaction) -> list[dict[str, object]]:
+        """Keep the rows whose revision is above the stored one; returns those that were news, one a key, the last."""
+        key = next(iter(table.primary_key.columns)).name
+        latest: dict[object, dict[str, object]] = {}
+        for row in rows:
+            held = latest.get(row[key])
+            if held is None or _revision(row) > _revision(held):
+                latest[row[key]] = row
+        known = self._revisions(table, key, list(latest), tx)
+        news = [row for row in latest.values() if _revision(row) > known.get(row[key], -1)]
+        if news:
+            names = [column.name for column in table.c if column.name != key]
+            tx.connection.execute(upsert(table, key=[key], update=names), news)
+        return news
+
+    def _revisions(self, table: sa.Table, key: str, keys: Sequence[object], tx: Transaction) -> dict[object, int]:
+        found: dict[object, int] = {}
+        for start in range(0, len(keys), CHUNK):
+            query = sa.select(table.c[key], table.c.revision).where(table.c[key].in_(keys[start : start + CHUNK]))
+            found.update((row[0], row[1]) for row in tx.connection.execute(query))
+        return found
+
+    def replace_members(self, members: Mapping[str, Sequence[str]], tx: Transaction) -> set[str]:
+        """Give the groups these members; returns everybody who was or is in one of them."""
+        ids = list(members)
+        query = sa.select(member_table.c.person_ref).where(member_table.c.group_id.in_(ids))
+        touched = set(tx.connection.execute(query).scalars())
+        tx.connection.execute(sa.delete(member_table).where(member_table.c.group_id.in_(ids)))
+        rows = [{"group_id": group_id, "person_ref": ref} for group_id, refs in members.items() for ref in refs]
+        if rows:
+            tx.connection.execute(sa.insert(member_table), rows)
+        return touched | {str(row["person_ref"]) for row in rows}
+
+    def places_of(self, person_refs: Sequence[str], tx: Transaction) -> dict[tuple[str, str], Place]:
+        """By (presentation, person): the group, of several the one with the highest revision."""
+        found: dict[tuple[str, str], Place] = {}
+        for start in range(0, len(person_refs), CHUNK):
+            query = (
+                sa.select(member_table.c.person_ref, group_table)
+                .join(group_table, group_table.c.group_id == member_table.c.group_id)
+                .where(member_table.c.person_ref.in_(person_refs[start : start + CHUNK]))
+                .order_by(group_table.c.revision)
+            )
+            for row in tx.connection.execute(query):
+                place = Place(group_id=row.group_id, tutor_ref=row.tutor_ref)
+                found[row.presentation_id, row.person_ref] = place
+        return found
+
+
+def _revision(row: Mapping[str, object]) -> int:
+    return int(str(row["revision"]))

@@ -1,0 +1,1 @@
+"""How what must be told goes out: grouped, written, handed to a channel, and recorded."""

@@ -1,0 +1,1 @@
+"""What this service knows of people and assignments: names, addresses, titles. Copies of facts, nothing of its own."""

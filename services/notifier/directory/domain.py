@@ -1,0 +1,39 @@
+"""Which of several states of a thing is the one to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+
+class Revised(Protocol):
+    """A full state of a thing, of which a later one replaces an earlier one."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def revision(self) -> int: ...
+
+
+R = TypeVar("R", bound=Revised)
+
+
+def latest(states: Iterable[R]) -> list[R]:
+    """Return the state with the highest revision of each key."""
+    newest: dict[str, R] = {}
+    for state in states:
+        known = newest.get(state.key)
+        if known is None or state.revision > known.revision:
+            newest[state.key] = state
+    return list(newest.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contact:
+    """How a person is greeted, and where mail reaches them; `email` is None when they have no address."""
+
+    person_ref: str
+    name: str
+    email: str | None

@@ -1,0 +1,48 @@
+"""The own inbox, for programs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict
+
+from services.notifier.obligations.views import InboxView
+from shared.web.sessions import require
+from shared.web.tokens import Principal
+
+Anybody = Annotated[Principal, Depends(require("student", "tutor", "operations"))]
+
+
+class ItemOut(BaseModel):
+    """Something that the person was told; `path` is the page to go to."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    item_id: str
+    told_at: datetime
+    purpose: str
+    subject: str
+    sentence: str
+    path: str
+
+
+class InboxOut(BaseModel):
+    """A page, newest first; `next_before` asks for the next one and is null at the end."""
+
+    items: list[ItemOut]
+    next_before: str | None
+
+
+def routes(inbox: InboxView) -> APIRouter:
+    """`GET /api/v1/inbox`."""
+    router = APIRouter(tags=["notifier"])
+
+    @router.get("/api/v1/inbox")
+    def items(person: Anybody, before: Annotated[str | None, Query(max_length=200)] = None) -> InboxOut:
+        """What the signed-in person was told."""
+        page = inbox.page(person.person_ref, before=before)
+        return InboxOut(items=[ItemOut.model_validate(item) for item in page.items], next_before=page.next_before)
+
+    return router

@@ -1,0 +1,141 @@
+"""Which fact obliges us to tell whom what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from shared.contracts import (
+    ScriptAllocated,
+    ScriptReallocated,
+    SubmissionReceived,
+    SubmissionRefused,
+    VersionNotTaken,
+)
+
+
+class Purpose(StrEnum):
+    """What a person is told."""
+
+    RECEIPT = "receipt"
+    REFUSED = "refused"
+    VERSION_NOT_TAKEN = "version_not_taken"
+    VERSION_QUESTION = "version_question"
+    NEW_SCRIPT = "new_script"
+    SCRIPT_MOVED = "script_moved"
+
+
+DIGEST_PURPOSES = frozenset({Purpose.NEW_SCRIPT, Purpose.SCRIPT_MOVED})
+"""What a tutor hears often, and is told together with others; all else is told at once."""
+
+
+class ObligationState(StrEnum):
+    """`held`: waits for somebody to become known; `pending`: waits for the digest; `assigned`: in a delivery."""
+
+    HELD = "held"
+    PENDING = "pending"
+    ASSIGNED = "assigned"
+
+
+class WaitsFor(StrEnum):
+    """What a held obligation waits for; a closed list."""
+
+    PERSON = "person"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duty:
+    """Somebody must be told something about a piece of work. `parameters` are what the words need: codes, no text."""
+
+    person_ref: str
+    purpose: Purpose
+    work_id: str
+    assignment_id: str
+    submission_id: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Obligation:
+    """A duty because of one event. `correlation_id` is that of the request that began it all."""
+
+    obligation_id: str
+    event_id: str
+    event_type: str
+    correlation_id: str
+    duty: Duty
+    created_at: datetime
+    state: ObligationState
+    waits_for: WaitsFor | None = None
+    delivery_id: str | None = None
+
+
+def receipts(fact: SubmissionReceived) -> list[Duty]:
+    """Give the student the receipt, and a person who handed in for the student as well."""
+    return [
+        Duty(
+            person_ref=person_ref,
+            purpose=Purpose.RECEIPT,
+            work_id=fact.work_id,
+            assignment_id=fact.assignment_id,
+            submission_id=fact.submission_id,
+            parameters={"version": str(fact.version)},
+        )
+        for person_ref in dict.fromkeys((fact.person_ref, fact.submitted_by))
+    ]
+
+
+def refusals(fact: SubmissionRefused) -> list[Duty]:
+    """Tell the student why the work was refused."""
+    return [
+        Duty(
+            person_ref=fact.person_ref,
+            purpose=Purpose.REFUSED,
+            work_id=fact.work_id,
+            assignment_id=fact.assignment_id,
+            parameters={"reason": fact.reason.value},
+        )
+    ]
+
+
+def questions(fact: VersionNotTaken) -> list[Duty]:
+    """Tell the student that the tutor has an earlier version, and ask the tutor."""
+    told = [(fact.person_ref, Purpose.VERSION_NOT_TAKEN)]
+    if fact.tutor_ref is not None:
+        told.append((fact.tutor_ref, Purpose.VERSION_QUESTION))
+    return [
+        Duty(
+            person_ref=person_ref,
+            purpose=purpose,
+            work_id=fact.work_id,
+            assignment_id=fact.assignment_id,
+            submission_id=fact.submission_id,
+            parameters={"version": str(fact.version), "reason": fact.reason.value},
+        )
+        for person_ref, purpose in told
+    ]
+
+
+def allocations(fact: ScriptAllocated) -> list[Duty]:
+    """Tell the tutor of the script."""
+    return [
+        Duty(
+            person_ref=fact.tutor_ref,
+            purpose=Purpose.NEW_SCRIPT,
+            work_id=fact.work_id,
+            assignment_id=fact.assignment_id,
+        )
+    ]
+
+
+def moves(fact: ScriptReallocated) -> list[Duty]:
+    """Tell both tutors: the one who had the script, and the one who has it now."""
+    return [
+        Duty(person_ref=person_ref, purpose=purpose, work_id=fact.work_id, assignment_id=fact.assignment_id)
+        for person_ref, purpose in (
+            (fact.from_tutor_ref, Purpose.SCRIPT_MOVED),
+            (fact.tutor_ref, Purpose.NEW_SCRIPT),
+        )
+    ]

@@ -1,0 +1,28 @@
+"""The page `/inbox`: what the signed-in person was told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from services.notifier.obligations.views import InboxView
+from shared.web.pages import Pages
+from shared.web.sessions import require
+from shared.web.tokens import Principal
+
+Anybody = Annotated[Principal, Depends(require("student", "tutor", "operations"))]
+
+
+def routes(inbox: InboxView, pages: Pages) -> APIRouter:
+    """The inbox."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/inbox")
+    def show(
+        request: Request, person: Anybody, before: Annotated[str | None, Query(max_length=200)] = None
+    ) -> Response:
+        page = inbox.page(person.person_ref, before=before)
+        return pages.render(request, "notifier/inbox.html", page=page, later=bool(before))
+
+    return router

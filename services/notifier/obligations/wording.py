@@ -1,0 +1,116 @@
+"""What a person reads: plain words and a place to go, made of codes only. No names, marks or free words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from services.notifier.obligations.domain import Duty, Purpose
+from shared.contracts import NotTakenReason, RefusalReason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """`path` is a page of this system, from its root."""
+
+    subject: str
+    sentence: str
+    path: str
+
+
+def words_of(duty: Duty, *, label: str, count: int = 1) -> Words:
+    """Say what the person is told of `count` equal duties; `label` is what people call the assignment."""
+    return _WORDING[duty.purpose](duty, label, count)
+
+
+def _receipt(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"Work received: {label}",
+        sentence=f"We received {_version(duty)} of the work for {label}. The receipt that proves it is ready.",
+        path=f"/receipts/{duty.submission_id}",
+    )
+
+
+def _refused(duty: Duty, label: str, _count: int) -> Words:
+    reason = _REFUSALS.get(RefusalReason(duty.parameters.get("reason", "unknown")), _REFUSALS[RefusalReason.UNKNOWN])
+    return Words(
+        subject=f"Work not accepted: {label}",
+        sentence=f"The work for {label} was not accepted: {reason} Nothing was kept.",
+        path=f"/assignments/{duty.assignment_id}",
+    )
+
+
+def _not_taken(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"An earlier version is being marked: {label}",
+        sentence=(
+            f"We received and keep {_version(duty)} of your work for {label}, but your tutor {_already(duty)}. "
+            "The earlier one is marked unless your tutor agrees to take the new one."
+        ),
+        path=f"/receipts/{duty.submission_id}",
+    )
+
+
+def _question(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"A newer version came in: {label}",
+        sentence=(
+            f"A student handed in {_version(duty)} of the work for {label}, but you {_already(duty)}. "
+            "Please agree with the student which one you mark."
+        ),
+        path=f"/tutor/scripts/{duty.work_id}",
+    )
+
+
+def _new_script(duty: Duty, label: str, count: int) -> Words:
+    scripts, there_are = (
+        ("script", "There is a new script") if count == 1 else ("scripts", f"There are {count} new scripts")
+    )
+    return Words(
+        subject=f"New {scripts} to mark: {label}",
+        sentence=f"{there_are} for {label} for you to mark.",
+        path=f"/tutor/scripts/{duty.work_id}" if count == 1 else "/tutor",
+    )
+
+
+def _script_moved(_duty: Duty, label: str, count: int) -> Words:
+    moved = "A script has" if count == 1 else f"{count} scripts have"
+    return Words(
+        subject=f"Moved to another tutor: {label}",
+        sentence=f"{moved} moved from you to another tutor for {label}. You need do nothing.",
+        path="/tutor",
+    )
+
+
+def _version(duty: Duty) -> str:
+    return f"version {duty.parameters['version']}"
+
+
+def _already(duty: Duty) -> str:
+    return _NOT_TAKEN.get(NotTakenReason(duty.parameters.get("reason", "unknown")), _NOT_TAKEN[NotTakenReason.UNKNOWN])
+
+
+_REFUSALS: Mapping[RefusalReason, str] = {
+    RefusalReason.TOO_LATE: "the time for handing in was over.",
+    RefusalReason.TOO_LARGE: "the file is larger than this assignment allows.",
+    RefusalReason.EMPTY: "the file is empty.",
+    RefusalReason.WRONG_TYPE: "this type of file is not allowed for this assignment.",
+    RefusalReason.NAME_TOO_LONG: "the name of the file is too long.",
+    RefusalReason.PAPER_ONLY: "this assignment is handed in on paper.",
+    RefusalReason.UNKNOWN: "the page of the assignment says what is allowed.",
+}
+
+_NOT_TAKEN: Mapping[NotTakenReason, str] = {
+    NotTakenReason.COLLECTED: "had already collected an earlier version",
+    NotTakenReason.RETURNED: "had already returned an earlier version",
+    NotTakenReason.UNKNOWN: "already had an earlier version",
+}
+
+_WORDING: Mapping[Purpose, Callable[[Duty, str, int], Words]] = {
+    Purpose.RECEIPT: _receipt,
+    Purpose.REFUSED: _refused,
+    Purpose.VERSION_NOT_TAKEN: _not_taken,
+    Purpose.VERSION_QUESTION: _question,
+    Purpose.NEW_SCRIPT: _new_script,
+    Purpose.SCRIPT_MOVED: _script_moved,
+}

@@ -1,0 +1,59 @@
+"""Puts the notifier together."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from services.notifier.channels.file_channel import FileChannel
+from services.notifier.deliveries.handlers import DIGEST, Dispatcher, Sender, SenderSettings, Stores
+from services.notifier.deliveries.store import DeliveryStore
+from services.notifier.directory.handlers import Directory
+from services.notifier.directory.store import DirectoryStore
+from services.notifier.inspection import NotifierInspection
+from services.notifier.obligations import api, pages
+from services.notifier.obligations.handlers import Obligations
+from services.notifier.obligations.store import ObligationStore
+from services.notifier.obligations.views import InboxView
+from services.notifier.schema import metadata
+from shared.contracts import CATALOGUE, MARKING, PERSON, SUBMISSION
+from shared.inspection import messaging_status
+from shared.service import Service
+from shared.timers import Timers
+from shared.wiring import Platform
+
+NAME = "notifier"
+TEMPLATES = (Path(__file__).parent / "obligations" / "templates",)
+
+
+class Notifier:
+    """The service; `channel` is asked by the audit for the messages that it keeps."""
+
+    def __init__(self, platform: Platform) -> None:
+        settings = platform.settings
+        database = platform.database(NAME, metadata)
+        directory, obligations = DirectoryStore(), ObligationStore()
+        stores = Stores(deliveries=DeliveryStore(), obligations=obligations, directory=directory)
+        window = timedelta(seconds=settings.digest_window_seconds)
+        dispatcher = Dispatcher(stores, Timers(), window=window, domain=settings.mail_domain)
+        self.channel = FileChannel(settings.data_dir / "mail")
+        sender_settings = SenderSettings(base_url=settings.address, from_address=f"etma@{settings.mail_domain}")
+        inbox = InboxView(database, directory)
+        self.service = Service(
+            name=NAME,
+            database=database,
+            handlers={
+                **Directory(directory).table(),
+                **Obligations(obligations, directory, dispatcher.dispatch).table(),
+            },
+            topics=[PERSON, CATALOGUE, SUBMISSION, MARKING],
+            timer_handlers={DIGEST: dispatcher.fire},
+            routers=[api.routes(inbox), pages.routes(inbox, platform.pages)],
+            loops=[Sender(database, stores, self.channel, sender_settings)],
+            inspection=NotifierInspection(database, lambda: messaging_status(database, platform.bus)),
+        )
+
+    def count_messages(self, message_id: str) -> int:
+        """How many messages with this Message-ID the mail folder holds."""
+        delivery_id = message_id.strip("<>").split("@")[0]
+        return int(self.channel.path_of(delivery_id).exists())

@@ -1,0 +1,1 @@
+"""Look at, replay and discard the messages that a consumer buried."""

@@ -1,0 +1,1 @@
+"""How much work is where, kept as it moves and never counted on a read."""

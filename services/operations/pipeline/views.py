@@ -1,0 +1,88 @@
+"""The pipeline as numbers: kept counters, one look at an index per stage, and what every service says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.operations.pipeline.domain import Stage
+from services.operations.pipeline.store import counts, stages
+from shared.database import Database
+from shared.errors import EtmaError
+from shared.inspection import Inspection
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageCount:
+    """How much work is in a stage, and since when the oldest is there (None for an empty one, and for refusals)."""
+
+    stage: Stage
+    count: int
+    oldest_since: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceStatus:
+    """What a service says of its messaging; `problem` has the words when it could not be asked."""
+
+    service: str
+    figures: Mapping[str, object]
+    problem: str | None = None
+
+
+class PipelineViews:
+    """Read-only questions to the counters and to the services.
+
+    `newest_fact_at` tells how fresh the counters are: when the newest fact happened that this service heard of.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        inspections: Callable[[], Mapping[str, Inspection]],
+        newest_fact_at: Callable[[], datetime | None],
+    ) -> None:
+        self.database = database
+        self.inspections = inspections
+        self.newest_fact_at = newest_fact_at
+
+    def stages(self, assignment_id: str | None = None) -> Sequence[StageCount]:
+        """Return every stage in the order of the way, of one assignment or of all."""
+        kept = sa.select(counts.c.stage, sa.func.sum(counts.c.count)).group_by(counts.c.stage)
+        if assignment_id:
+            kept = kept.where(counts.c.assignment_id == assignment_id)
+        with self.database.reading() as connection:
+            numbers = {stage: count for stage, count in connection.execute(kept)}
+            return [
+                StageCount(
+                    stage=stage,
+                    count=int(numbers.get(stage, 0)),
+                    oldest_since=connection.scalar(_oldest(stage, assignment_id)),
+                )
+                for stage in Stage
+            ]
+
+    def assignments(self) -> Sequence[str]:
+        """Return the ids of the assignments for which anything came in."""
+        with self.database.reading() as connection:
+            return list(connection.scalars(sa.select(counts.c.assignment_id).distinct().order_by("assignment_id")))
+
+    def services(self) -> Sequence[ServiceStatus]:
+        """Ask every service; one that cannot be asked is told apart from one with nothing to say."""
+        return [_status(name, inspection) for name, inspection in self.inspections().items()]
+
+
+def _oldest(stage: Stage, assignment_id: str | None) -> sa.Select[Any]:
+    oldest = sa.select(stages.c.since).where(stages.c.stage == stage).order_by(stages.c.since).limit(1)
+    return oldest.where(stages.c.assignment_id == assignment_id) if assignment_id else oldest
+
+
+def _status(name: str, inspection: Inspection) -> ServiceStatus:
+    try:
+        return ServiceStatus(service=name, figures=inspection.status())
+    except EtmaError as error:
+        return ServiceStatus(service=name, figures={}, problem=error.detail)

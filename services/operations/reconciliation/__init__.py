@@ -1,0 +1,1 @@
+"""The audit: merges what the services say with what clients kept and what lies in the object store."""

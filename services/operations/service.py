@@ -1,0 +1,51 @@
+"""Puts the operations service together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from services.operations.inspection import OperationsInspection
+from services.operations.pipeline import api as pipeline_api
+from services.operations.pipeline import pages as pipeline_pages
+from services.operations.pipeline.handlers import Pipeline
+from services.operations.pipeline.store import PipelineStore
+from services.operations.pipeline.views import PipelineViews
+from services.operations.schema import metadata
+from services.operations.trail import api as trail_api
+from services.operations.trail import pages as trail_pages
+from services.operations.trail.handlers import Trail
+from services.operations.trail.store import TrailStore
+from services.operations.trail.views import TrailViews
+from shared.contracts import TOPICS
+from shared.inspection import Inspection, messaging_status, outbox_facts
+from shared.messaging.consumer import merged
+from shared.service import Service
+from shared.wiring import Platform
+
+NAME = "operations"
+TEMPLATES = tuple(Path(__file__).parent / part / "templates" for part in ("pipeline", "trail"))
+
+
+def compose(platform: Platform, inspections: Callable[[], Mapping[str, Inspection]]) -> Service:
+    """The service; `inspections` gives every service's, this one's included."""
+    database = platform.database(NAME, metadata)
+    trail = TrailViews(database)
+    pipeline = PipelineViews(database, inspections, trail.newest)
+    return Service(
+        name=NAME,
+        database=database,
+        handlers=merged(Trail(TrailStore()).table(), Pipeline(PipelineStore()).table()),
+        topics=list(TOPICS.values()),
+        routers=[
+            pipeline_api.routes(pipeline, platform.clock),
+            pipeline_pages.routes(pipeline, platform.clock, platform.pages),
+            trail_api.routes(trail),
+            trail_pages.routes(trail, platform.pages),
+        ],
+        inspection=OperationsInspection(
+            trail,
+            lambda _kind, after, limit: outbox_facts(database, after=after, limit=limit),
+            lambda: messaging_status(database, platform.bus),
+        ),
+    )

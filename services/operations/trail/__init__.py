@@ -1,0 +1,1 @@
+"""Every fact that ever happened, in one chain."""

@@ -1,0 +1,25 @@
+"""The page `/operations/trail`: type an id, see every event in order."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from services.operations.trail.views import LIMIT, TrailViews
+from shared.web.pages import Pages
+from shared.web.sessions import require
+
+
+def routes(views: TrailViews, pages: Pages) -> APIRouter:
+    """Return the trail's page, for operations staff only."""
+    router = APIRouter(dependencies=[Depends(require("operations"))], include_in_schema=False)
+
+    @router.get("/operations/trail")
+    def trail(request: Request, q: str = "", after: Annotated[int, Query(ge=0)] = 0) -> Response:
+        reference = q.strip()
+        events = views.about(reference, after=after) if reference else []
+        more = events[-1].position if len(events) == LIMIT else None
+        return pages.render(request, "operations/trail.html", reference=reference, events=events, more=more)
+
+    return router

@@ -1,0 +1,91 @@
+"""What happened to a piece of work, and the whole chain for the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.operations.trail.store import events, works
+from shared.database import Database
+
+LIMIT = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrailEvent:
+    """One event as it is shown. `payload` is None once it was erased, and for facts about persons."""
+
+    position: int
+    ce_id: str
+    type: str
+    topic: str
+    key: str
+    work_id: str | None
+    person_ref: str | None
+    submission_id: str | None
+    receipt_id: str | None
+    occurred_at: datetime
+    actor: str
+    correlation_id: str
+    causation_id: str | None
+    sequence: int
+    payload: str | None
+    payload_sha256: str
+    chain: str
+
+    @property
+    def name(self) -> str:
+        """The fact's own name, without producer and version."""
+        return self.type.split(".")[-2]
+
+
+class TrailViews:
+    """Read-only questions to the trail."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def about(self, reference: str, *, after: int = 0, limit: int = LIMIT) -> Sequence[TrailEvent]:
+        """Return events in order about a submission, receipt, work, person or correlation id, behind position `after`.
+
+        A submission or a receipt stands for its piece of work: all that happened to the work is returned.
+        """
+        with self.database.reading() as connection:
+            rows = connection.execute(_about(reference, after, limit)).mappings()
+            return [TrailEvent(**row) for row in rows]
+
+    def newest(self) -> datetime | None:
+        """Return when the newest event that is known here happened."""
+        newest = sa.select(events.c.occurred_at).order_by(events.c.position.desc()).limit(1)
+        with self.database.reading() as connection:
+            return connection.scalar(newest)
+
+    def page(self, *, after: str, limit: int) -> list[dict[str, object]]:
+        """Return the chain in order behind position `after`, as JSON-able rows."""
+        chain = sa.select(events).where(events.c.position > int(after or 0)).order_by(events.c.position).limit(limit)
+        with self.database.reading() as connection:
+            return [_jsonable(row) for row in connection.execute(chain).mappings()]
+
+
+def _about(reference: str, after: int, limit: int) -> sa.Select[Any]:
+    own_works = sa.union(
+        sa.select(events.c.work_id).where(events.c.submission_id == reference, events.c.work_id.is_not(None)),
+        sa.select(events.c.work_id).where(events.c.receipt_id == reference, events.c.work_id.is_not(None)),
+        sa.select(sa.literal(reference)),
+    ).subquery()
+    positions = sa.union(
+        sa.select(events.c.position).where(events.c.work_id.in_(sa.select(own_works.c.work_id))),
+        sa.select(works.c.position).where(works.c.work_id.in_(sa.select(own_works.c.work_id))),
+        sa.select(events.c.position).where(events.c.person_ref == reference),
+        sa.select(events.c.position).where(events.c.correlation_id == reference),
+    ).subquery()
+    found = sa.select(events).where(events.c.position.in_(sa.select(positions.c.position)), events.c.position > after)
+    return found.order_by(events.c.position).limit(limit)
+
+
+def _jsonable(row: sa.RowMapping) -> dict[str, object]:
+    return {**row, "position": str(row["position"]), "occurred_at": row["occurred_at"].isoformat()}

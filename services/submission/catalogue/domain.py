@@ -1,0 +1,61 @@
+"""What there is to hand in, and the local days that its rules speak of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from shared.clock import LONDON
+from shared.contracts import AssignmentKind, LatePolicy, SubmissionCategory
+
+
+TYPES: Final = {
+    "pdf": "application/pdf",
+    "doc": "application/msword",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "odt": "application/vnd.oasis.opendocument.text",
+    "ods": "application/vnd.oasis.opendocument.spreadsheet",
+    "odp": "application/vnd.oasis.opendocument.presentation",
+    "rtf": "application/rtf",
+    "zip": "application/zip",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "txt": "text/plain",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """An assignment with its rules, as the catalogue holds it. Sizes in bytes, lengths in characters."""
+
+    assignment_id: str
+    revision: int
+    presentation_id: str
+    module_code: str
+    module_title: str
+    title: str
+    kind: AssignmentKind
+    cut_off_at: datetime
+    grace_ends_at: datetime
+    late_policy: LatePolicy
+    category: SubmissionCategory
+    allowed_types: tuple[str, ...]
+    max_bytes: int
+    max_name_length: int
+    scored: bool
+    anonymous: bool
+    final: bool
+
+
+def noon_of(day: date) -> datetime:
+    """12:00 noon of that day in UK local time."""
+    return datetime.combine(day, time(12), tzinfo=LONDON).astimezone(UTC)
+
+
+def next_midnight(moment: datetime) -> datetime:
+    """The first UK local midnight after `moment`."""
+    day = moment.astimezone(LONDON).date() + timedelta(days=1)
+    return datetime.combine(day, time(0), tzinfo=LONDON).astimezone(UTC)

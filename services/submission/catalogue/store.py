@@ -1,0 +1,115 @@
+"""The catalogue's tables and bulk writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sa
+
+from services.submission.tables import metadata
+from shared.columns import UtcDateTime
+from shared.database import Transaction, upsert
+
+CHUNK = 500
+
+assignment_table = sa.Table(
+    "assignment",
+    metadata,
+    sa.Column("assignment_id", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("presentation_id", sa.Text, nullable=False, index=True),
+    sa.Column("module_code", sa.Text, nullable=False),
+    sa.Column("module_title", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("cut_off_at", UtcDateTime, nullable=False),
+    sa.Column("grace_ends_at", UtcDateTime, nullable=False),
+    sa.Column("late_policy", sa.Text, nullable=False),
+    sa.Column("category", sa.Text, nullable=False),
+    sa.Column("allowed_types", sa.JSON, nullable=False),
+    sa.Column("max_bytes", sa.BigInteger, nullable=False),
+    sa.Column("max_name_length", sa.Integer, nullable=False),
+    sa.Column("scored", sa.Boolean, nullable=False),
+    sa.Column("anonymous", sa.Boolean, nullable=False),
+    sa.Column("final", sa.Boolean, nullable=False),
+)
+
+enrolment_table = sa.Table(
+    "enrolment",
+    metadata,
+    sa.Column("enrolment_id", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("presentation_id", sa.Text, nullable=False),
+    sa.Column("person_ref", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.UniqueConstraint("person_ref", "presentation_id", name="enrolment_of_person"),
+)
+
+tutor_table = sa.Table(
+    "tutor",
+    metadata,
+    sa.Column("tutor_id", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("presentation_id", sa.Text, nullable=False),
+    sa.Column("person_ref", sa.Text, nullable=False),
+)
+
+group_table = sa.Table(
+    "tutor_group",
+    metadata,
+    sa.Column("group_id", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("presentation_id", sa.Text, nullable=False),
+    sa.Column("tutor_ref", sa.Text),
+    sa.Column("member_refs", sa.JSON, nullable=False),
+)
+
+revision_table = sa.Table(
+    "catalogue_revision",
+    metadata,
+    sa.Column("only", sa.Integer, sa.CheckConstraint("only = 1"), primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+)
+
+KEYS = {
+    assignment_table: "assignment_id",
+    enrolment_table: "enrolment_id",
+    tutor_table: "tutor_id",
+    group_table: "group_id",
+}
+
+
+class CatalogueStore:
+    """Writes inside the caller's transaction."""
+
+    def known(self, table: sa.Table, keys: Sequence[str], tx: Transaction) -> dict[str, dict[str, object]]:
+        """The stored rows of these keys, without their revision."""
+        column = table.c[KEYS[table]]
+        found: dict[str, dict[str, object]] = {}
+        for chunk in _chunks(keys):
+            for row in tx.connection.execute(sa.select(table).where(column.in_(chunk))).mappings():
+                found[row[KEYS[table]]] = {name: value for name, value in row.items() if name != "revision"}
+        return found
+
+    def groups_of(self, presentation_ids: Sequence[str], tx: Transaction) -> list[dict[str, object]]:
+        """All groups of these presentations."""
+        query = sa.select(group_table).where(group_table.c.presentation_id.in_(presentation_ids))
+        return [dict(row) for row in tx.connection.execute(query).mappings()]
+
+    def save_all(self, table: sa.Table, rows: Sequence[dict[str, object]], tx: Transaction) -> None:
+        """Insert or replace whole rows."""
+        if rows:
+            names = [column.name for column in table.c if column.name != KEYS[table]]
+            tx.connection.execute(upsert(table, key=[KEYS[table]], update=names), list(rows))
+
+    def reserve_revisions(self, count: int, tx: Transaction) -> Iterator[int]:
+        """The next `count` revisions of the one counter that orders all changes of the catalogue."""
+        tx.connection.execute(upsert(revision_table, key=["only"], update=()), [{"only": 1, "revision": 0}])
+        moved = sa.update(revision_table).values(revision=revision_table.c.revision + count)
+        last = tx.connection.execute(moved.returning(revision_table.c.revision)).scalar_one()
+        return iter(range(last - count + 1, last + 1))
+
+
+def _chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), CHUNK):
+        yield keys[start : start + CHUNK]

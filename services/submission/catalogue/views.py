@@ -1,0 +1,54 @@
+"""Read-only questions to the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.submission.catalogue.domain import Assignment
+from services.submission.catalogue.store import assignment_table, enrolment_table
+from shared.contracts import AssignmentKind, EnrolmentStatus, LatePolicy, SubmissionCategory
+
+
+class CatalogueViews:
+    """Queries on a caller's connection."""
+
+    def assignment(self, connection: sa.Connection, assignment_id: str) -> Assignment | None:
+        query = sa.select(assignment_table).where(assignment_table.c.assignment_id == assignment_id)
+        row = connection.execute(query).mappings().one_or_none()
+        return _assignment(row) if row else None
+
+    def is_enrolled(self, connection: sa.Connection, presentation_id: str, person_ref: str) -> bool:
+        """Whether the person is an active student of the presentation."""
+        query = sa.select(enrolment_table.c.status).where(
+            enrolment_table.c.person_ref == person_ref, enrolment_table.c.presentation_id == presentation_id
+        )
+        return connection.execute(query).scalar() == EnrolmentStatus.ACTIVE
+
+    def assignments_of(self, connection: sa.Connection, person_ref: str) -> list[Assignment]:
+        """What the person may hand in, by cut-off."""
+        query = (
+            sa.select(assignment_table)
+            .join(enrolment_table, enrolment_table.c.presentation_id == assignment_table.c.presentation_id)
+            .where(enrolment_table.c.person_ref == person_ref, enrolment_table.c.status == str(EnrolmentStatus.ACTIVE))
+            .order_by(assignment_table.c.cut_off_at, assignment_table.c.assignment_id)
+        )
+        return [_assignment(row) for row in connection.execute(query).mappings()]
+
+    def is_empty(self, connection: sa.Connection) -> bool:
+        """Whether no catalogue was ever loaded."""
+        return connection.execute(sa.select(assignment_table.c.assignment_id).limit(1)).first() is None
+
+
+def _assignment(row: Mapping[str, Any]) -> Assignment:
+    return Assignment(
+        **{
+            **row,
+            "kind": AssignmentKind(row["kind"]),
+            "late_policy": LatePolicy(row["late_policy"]),
+            "category": SubmissionCategory(row["category"]),
+            "allowed_types": tuple(row["allowed_types"]),
+        }
+    )

@@ -1,0 +1,59 @@
+"""Puts the submission service together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.submission.catalogue.handlers import CatalogueImport
+from services.submission.catalogue.store import CatalogueStore
+from services.submission.catalogue.views import CatalogueViews
+from services.submission.inspection import SubmissionInspection
+from services.submission.submissions import api, pages
+from services.submission.submissions.handlers import HandIn, RulingHandlers
+from services.submission.submissions.receipts import ReceiptSigner
+from services.submission.submissions.store import SubmissionStore
+from services.submission.submissions.views import SubmissionViews
+from services.submission.tables import metadata
+from shared.contracts import MARKING
+from shared.service import Service
+from shared.wiring import Platform
+
+NAME = "submission"
+TEMPLATES = (Path(__file__).parent / "submissions" / "templates",)
+
+
+class Submission:
+    """The service, with its use cases for the command line."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.database = platform.database(NAME, metadata)
+        self.catalogue = CatalogueViews()
+        self.views = SubmissionViews()
+        self.catalogue_import = CatalogueImport(CatalogueStore())
+        store = SubmissionStore()
+        signer = ReceiptSigner(platform.receipt_key)
+        with self.database.transaction() as tx:
+            store.keep_key(signer.key_id, signer.public_jwk(), tx)
+        self.hand_in = HandIn(
+            database=self.database,
+            objects=platform.objects,
+            catalogue=self.catalogue,
+            store=store,
+            signer=signer,
+            issuer=platform.settings.address,
+        )
+        student_pages = pages.StudentPages(
+            hand_in=self.hand_in,
+            catalogue=self.catalogue,
+            views=self.views,
+            database=self.database,
+            pages=platform.pages,
+        )
+        self.service = Service(
+            name=NAME,
+            database=self.database,
+            handlers=RulingHandlers(store).table(),
+            topics=[MARKING],
+            routers=[api.routes(self.hand_in, self.views, self.database), pages.routes(student_pages)],
+            inspection=SubmissionInspection(self.database, platform.bus),
+        )

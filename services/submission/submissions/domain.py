@@ -1,0 +1,121 @@
+"""The rules of handing in: what is refused before a byte is read, what after, and who a piece of work is."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from services.submission.catalogue.domain import TYPES, Assignment
+from services.submission.deadlines.domain import CutOff, rule
+from shared.contracts import Band, Channel, RefusalReason, SubmissionCategory
+from shared.errors import Rejected
+
+WORK_NAMESPACE = uuid.UUID("6f1c62d0-5a43-5c1e-9f0d-0d7f4e1f3a55")
+
+_STATUS = {
+    RefusalReason.TOO_LATE: 409,
+    RefusalReason.TOO_LARGE: 413,
+    RefusalReason.EMPTY: 422,
+    RefusalReason.WRONG_TYPE: 415,
+    RefusalReason.NAME_TOO_LONG: 422,
+    RefusalReason.PAPER_ONLY: 409,
+}
+
+
+class Refused(Rejected):
+    """Work that cannot be handed in like this; recorded, told to the student, nothing kept."""
+
+    code: ClassVar[str] = "refused"
+    title: ClassVar[str] = "Your work was not handed in"
+
+    def __init__(self, reason: RefusalReason, detail: str) -> None:
+        super().__init__(detail, reason=str(reason))
+        self.reason = reason
+        self.status = _STATUS[reason]  # type: ignore[misc]  # each reason has its own status
+        self.code = f"refused_{reason}"  # type: ignore[misc]
+
+
+class KeyReused(Rejected):
+    """The Idempotency-Key belongs to other content or to another assignment."""
+
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key was used for something else"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """Somebody starts to hand in."""
+
+    assignment_id: str
+    person_ref: str
+    submitted_by: str
+    channel: Channel
+    idempotency_key: str
+    started_at: datetime
+    announced_bytes: int | None = None
+    correlation_id: str = ""
+
+
+def work_id_of(assignment_id: str, person_ref: str) -> str:
+    """The id of a student's work on an assignment; the same everywhere, for ever."""
+    return str(uuid.uuid5(WORK_NAMESPACE, f"{assignment_id}\x1f{person_ref}"))
+
+
+def cut_off_of(assignment: Assignment) -> CutOff:
+    """What the work is held against; without agreed changes that is the assignment's own cut-off."""
+    return CutOff(
+        cut_off_at=assignment.cut_off_at,
+        grace_ends_at=assignment.grace_ends_at,
+        late_policy=assignment.late_policy,
+        kind=assignment.kind,
+        revision=assignment.revision,
+    )
+
+
+def check_before_reading(assignment: Assignment, attempt: Attempt, *, now: datetime) -> None:
+    """Refuse what can be known before the first byte of the file; raises `Refused`."""
+    if assignment.category is SubmissionCategory.PAPER_ONLY:
+        raise Refused(RefusalReason.PAPER_ONLY, "This assignment is handed in on paper. Your tutor has the address.")
+    check_in_time(assignment, arrived_at=now)
+    overhead_bytes = 64 * 1024
+    if attempt.announced_bytes is not None and attempt.announced_bytes > assignment.max_bytes + overhead_bytes:
+        raise too_large(assignment)
+
+
+def check_in_time(assignment: Assignment, *, arrived_at: datetime) -> Band:
+    """The band of an arrival; raises `Refused` when it is too late for the assignment's policy."""
+    band = rule(arrived_at, cut_off_of(assignment))
+    if band is Band.REFUSED:
+        detail = "The cut-off for this assignment has passed. If you had agreed more time with your tutor, ask them."
+        raise Refused(RefusalReason.TOO_LATE, detail)
+    return band
+
+
+def too_large(assignment: Assignment) -> Refused:
+    """The refusal of a file above the assignment's limit."""
+    limit = assignment.max_bytes / (1024 * 1024)
+    return Refused(RefusalReason.TOO_LARGE, f"The file is larger than {limit:g} MB, the limit of this assignment.")
+
+
+def check_name(assignment: Assignment, name: str) -> None:
+    """Raises `Refused` when the file name is longer than the assignment allows."""
+    if len(name) > assignment.max_name_length:
+        detail = (
+            f"The file name has {len(name)} characters; this assignment allows {assignment.max_name_length}. "
+            "Please give the file a shorter name and send it again."
+        )
+        raise Refused(RefusalReason.NAME_TOO_LONG, detail)
+
+
+def check_content(assignment: Assignment, *, size_bytes: int, media_type: str | None) -> str:
+    """The media type of a file that may be handed in; raises `Refused` for an empty one or a type not allowed."""
+    if size_bytes == 0:
+        raise Refused(RefusalReason.EMPTY, "The file is empty. Please check that you chose the right one.")
+    allowed = {TYPES[name] for name in assignment.allowed_types}
+    if media_type is None or media_type not in allowed:
+        names = ", ".join(assignment.allowed_types)
+        detail = f"The file is of a type that this assignment does not take. It takes: {names}."
+        raise Refused(RefusalReason.WRONG_TYPE, detail)
+    return media_type

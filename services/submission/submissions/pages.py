@@ -1,0 +1,148 @@
+"""The student's pages, and the page on which anybody checks a receipt."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from services.submission.catalogue.views import CatalogueViews
+from services.submission.submissions.api import attempt_of, receive
+from services.submission.submissions.domain import Refused
+from services.submission.submissions.handlers import HandIn
+from services.submission.submissions.receipts import BadReceipt, verify
+from services.submission.submissions.views import SubmissionViews
+from services.submission.upload.multipart import BadUpload
+from shared.contracts import Channel
+from shared.database import Database
+from shared.errors import NotFound
+from shared.web.pages import Pages
+from shared.web.sessions import check_form, quiet_principal_of, require
+from shared.web.tokens import Principal
+
+Student = Annotated[Principal, Depends(require("student"))]
+START = {"student": "/work", "tutor": "/tutor", "operations": "/operations"}
+
+
+class StudentPages:
+    """What the routes share."""
+
+    def __init__(
+        self, *, hand_in: HandIn, catalogue: CatalogueViews, views: SubmissionViews, database: Database, pages: Pages
+    ) -> None:
+        self.hand_in = hand_in
+        self.catalogue = catalogue
+        self.views = views
+        self.database = database
+        self.pages = pages
+
+    def home(self, request: Request, student: Principal) -> Response:
+        """All modules' assignments with the state of the own work."""
+        with self.database.reading() as connection:
+            assignments = self.catalogue.assignments_of(connection, student.person_ref)
+            versions = self.views.versions_of(connection, student.person_ref)
+        of_assignment: dict[str, list[Any]] = defaultdict(list)
+        for version in versions:
+            of_assignment[version.assignment_id].append(version)
+        return self.pages.render(
+            request, "submission/work.html", assignments=assignments, versions=of_assignment, now=self.now()
+        )
+
+    def assignment(self, request: Request, assignment_id: str, student: Principal, **problem: Any) -> Response:  # noqa: ANN401
+        """The rules, the versions so far, and the form."""
+        with self.database.reading() as connection:
+            assignment = self.catalogue.assignment(connection, assignment_id)
+            if assignment is None or not self.catalogue.is_enrolled(
+                connection, assignment.presentation_id, student.person_ref
+            ):
+                raise NotFound("There is no such assignment among your modules.")
+            versions = [
+                version
+                for version in self.views.versions_of(connection, student.person_ref)
+                if version.assignment_id == assignment_id
+            ]
+        return self.pages.render(
+            request,
+            "submission/assignment.html",
+            status_code=problem.get("status", 200),
+            assignment=assignment,
+            versions=versions,
+            key=str(uuid.uuid4()),
+            problem=problem.get("detail"),
+        )
+
+    def now(self) -> datetime:
+        return self.database.clock.now()
+
+
+def routes(parts: StudentPages) -> APIRouter:
+    """The student's routes and `/verify`."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    def start(request: Request) -> Response:
+        principal = quiet_principal_of(request)
+        return RedirectResponse(START[principal.role] if principal else "/sign-in", status_code=303)
+
+    @router.get("/work")
+    def work(request: Request, student: Student) -> Response:
+        return parts.home(request, student)
+
+    @router.get("/assignments/{assignment_id}")
+    def assignment(request: Request, assignment_id: str, student: Student) -> Response:
+        return parts.assignment(request, assignment_id, student)
+
+    @router.post("/assignments/{assignment_id}")
+    async def hand_in(
+        request: Request,
+        assignment_id: str,
+        student: Student,
+        csrf_token: Annotated[str, Query()] = "",
+        key: Annotated[str, Query(min_length=8, max_length=200)] = "",
+    ) -> Response:
+        check_form(request, student, csrf_token)
+        attempt = attempt_of(
+            request, assignment_id, student, key=key, channel=Channel.WEB, database=parts.database
+        )
+        try:
+            accepted, _ = await receive(request, parts.hand_in, attempt)
+        except (Refused, BadUpload) as error:
+            return parts.assignment(request, assignment_id, student, detail=error.detail, status=error.status)
+        return RedirectResponse(f"/receipts/{accepted.submission_id}", status_code=303)
+
+    @router.get("/receipts/{submission_id}")
+    def receipt(request: Request, submission_id: str, student: Student) -> Response:
+        with parts.database.reading() as connection:
+            version = parts.views.version(connection, submission_id, student.person_ref)
+            assignment = parts.catalogue.assignment(connection, version.assignment_id)
+        return parts.pages.render(request, "submission/receipt.html", version=version, assignment=assignment)
+
+    @router.get("/verify")
+    def verify_page(request: Request) -> Response:
+        return parts.pages.render(request, "submission/verify.html", receipt="", claims=None, problem=None)
+
+    @router.post("/verify")
+    def verify_receipt(request: Request, receipt: Annotated[str, Form(max_length=20_000)] = "") -> Response:
+        with parts.database.reading() as connection:
+            keys = parts.views.public_keys(connection)
+        claims, problem = None, None
+        try:
+            claims = verify(receipt, keys)
+        except BadReceipt as error:
+            problem = error.detail
+        moments = {name: datetime.fromisoformat(claims[name]) for name in ("arrived_at", "cut_off_at")} if claims else {}
+        return parts.pages.render(
+            request,
+            "submission/verify.html",
+            status_code=422 if problem else 200,
+            receipt=receipt,
+            claims=claims,
+            moments=moments,
+            problem=problem,
+        )
+
+    return router

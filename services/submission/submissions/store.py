@@ -1,0 +1,121 @@
+"""Versions, refusals and receipt keys: what is written, and the reads that writing needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.submission.tables import metadata
+from shared.columns import UtcDateTime
+from shared.database import Transaction, upsert
+
+version_table = sa.Table(
+    "version",
+    metadata,
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("submission_id", sa.Text, nullable=False, unique=True),
+    sa.Column("work_id", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, sa.CheckConstraint("version >= 1"), nullable=False),
+    sa.Column("assignment_id", sa.Text, nullable=False),
+    sa.Column("presentation_id", sa.Text, nullable=False),
+    sa.Column("person_ref", sa.Text, nullable=False, index=True),
+    sa.Column("submitted_by", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("idempotency_key", sa.Text, nullable=False),
+    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("media_type", sa.Text, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, sa.CheckConstraint("size_bytes > 0"), nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("object_key", sa.Text, nullable=False, unique=True),
+    sa.Column("object_version", sa.Text, nullable=False),
+    sa.Column("band", sa.Text, nullable=False),
+    sa.Column("upload_started_at", UtcDateTime, nullable=False),
+    sa.Column("arrived_at", UtcDateTime, nullable=False),
+    sa.Column("cut_off_at", UtcDateTime, nullable=False),
+    sa.Column("cut_off_revision", sa.Integer, nullable=False),
+    sa.Column("receipt_id", sa.Text, nullable=False, unique=True),
+    sa.Column("receipt", sa.Text, nullable=False),
+    sa.Column("ruling", sa.Text, sa.CheckConstraint("ruling IN ('taken','not_taken')")),
+    sa.Column("ruling_reason", sa.Text),
+    sa.Column("collected_at", UtcDateTime),
+    sa.UniqueConstraint("work_id", "version", name="version_number"),
+    sa.UniqueConstraint("submitted_by", "idempotency_key", name="version_idempotency"),
+    sqlite_autoincrement=True,
+)
+
+refusal_table = sa.Table(
+    "refusal",
+    metadata,
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("refusal_id", sa.Text, nullable=False, unique=True),
+    sa.Column("work_id", sa.Text, nullable=False),
+    sa.Column("assignment_id", sa.Text, nullable=False),
+    sa.Column("person_ref", sa.Text, nullable=False),
+    sa.Column("submitted_by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("refused_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+receipt_key_table = sa.Table(
+    "receipt_key",
+    metadata,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("public_jwk", sa.JSON, nullable=False),
+    sa.Column("first_used_at", UtcDateTime, nullable=False),
+)
+
+
+class SubmissionStore:
+    """Writes inside the caller's transaction."""
+
+    def latest_version(self, work_id: str, tx: Transaction) -> int:
+        """The number of the work's latest version, 0 before the first."""
+        query = sa.select(sa.func.max(version_table.c.version)).where(version_table.c.work_id == work_id)
+        return tx.connection.execute(query).scalar() or 0
+
+    def by_idempotency_key(self, submitted_by: str, key: str, tx: Transaction) -> Any | None:  # noqa: ANN401 - a row
+        """The version that was handed in under this key, as a row."""
+        query = sa.select(version_table).where(
+            version_table.c.submitted_by == submitted_by, version_table.c.idempotency_key == key
+        )
+        return tx.connection.execute(query).one_or_none()
+
+    def add_version(self, row: Mapping[str, object], tx: Transaction) -> None:
+        tx.connection.execute(sa.insert(version_table), [dict(row)])
+
+    def add_refusal(self, row: Mapping[str, object], tx: Transaction) -> None:
+        tx.connection.execute(sa.insert(refusal_table), [dict(row)])
+
+    def rule(self, rulings: Sequence[Mapping[str, object]], tx: Transaction) -> None:
+        """Note marking's ruling; each has `which` (submission id), `what` and `why`."""
+        statement = (
+            sa.update(version_table)
+            .where(version_table.c.submission_id == sa.bindparam("which"))
+            .values(ruling=sa.bindparam("what"), ruling_reason=sa.bindparam("why"))
+        )
+        tx.connection.execute(statement, [dict(ruling) for ruling in rulings])
+
+    def collect(self, collected: Sequence[Mapping[str, object]], tx: Transaction) -> None:
+        """Note that tutors have these versions; each has `which` (submission id) and `when`."""
+        statement = (
+            sa.update(version_table)
+            .where(version_table.c.submission_id == sa.bindparam("which"))
+            .values(collected_at=sa.bindparam("when", type_=UtcDateTime))
+        )
+        tx.connection.execute(statement, [dict(row) for row in collected])
+
+    def keep_key(self, key_id: str, public_jwk: Mapping[str, object], tx: Transaction) -> None:
+        """Keep a public key for ever; nothing happens when it is known."""
+        row = {"key_id": key_id, "public_jwk": dict(public_jwk), "first_used_at": tx.now}
+        tx.connection.execute(upsert(receipt_key_table, key=["key_id"], update=()), [row])
+
+
+def is_known_key(connection: sa.Connection, submitted_by: str, key: str) -> bool:
+    """Whether something was handed in under this key: a retry is answered, however late it comes."""
+    query = sa.select(version_table.c.version).where(
+        version_table.c.submitted_by == submitted_by, version_table.c.idempotency_key == key
+    )
+    return connection.execute(query).first() is not None

@@ -1,0 +1,36 @@
+"""What a student sees of own work, and what anybody needs to check a receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.submission.submissions.store import receipt_key_table, version_table
+from shared.errors import NotFound
+
+
+class SubmissionViews:
+    """Queries on a caller's connection."""
+
+    def version(self, connection: sa.Connection, submission_id: str, person_ref: str) -> Any:  # noqa: ANN401 - a row
+        """The student's own version; raises `NotFound` for another's."""
+        query = sa.select(version_table).where(
+            version_table.c.submission_id == submission_id,
+            sa.or_(version_table.c.person_ref == person_ref, version_table.c.submitted_by == person_ref),
+        )
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            detail = "There is no such submission among yours."
+            raise NotFound(detail)
+        return row
+
+    def versions_of(self, connection: sa.Connection, person_ref: str) -> Sequence[Any]:
+        """All versions of the student's work, the latest first."""
+        query = sa.select(version_table).where(version_table.c.person_ref == person_ref)
+        return connection.execute(query.order_by(version_table.c.position.desc())).all()
+
+    def public_keys(self, connection: sa.Connection) -> list[dict[str, Any]]:
+        """Every key that ever signed a receipt."""
+        return list(connection.execute(sa.select(receipt_key_table.c.public_jwk)).scalars())

@@ -1,0 +1,13 @@
+"""File names are data: shown, never used as a path."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def clean_name(raw: str) -> str:
+    """The name without folders, control characters and marks that turn the direction of text; may be empty."""
+    base = raw.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(char for char in base if unicodedata.category(char) != "Cc" and char not in _BIDI).strip()

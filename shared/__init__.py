@@ -1,0 +1,1 @@
+"""What every service uses: contracts, messaging, storage, web shell, logging. Never imports a service."""

@@ -1,0 +1,55 @@
+"""Where time comes from, and the one local time zone of the university.
+
+Every moment inside the system is an aware datetime in UTC; `LONDON` is used for rules that speak of local days.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+LONDON = ZoneInfo("Europe/London")
+
+
+class Clock(Protocol):
+    """The present moment, aware, in UTC. Asked at the edges only; rules get the moment as a value."""
+
+    simulated: bool
+
+    def now(self) -> datetime: ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    simulated = False
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class SteppedClock:
+    """A clock that stands still until a replay moves it, shared between processes by a small file.
+
+    The file holds one ISO 8601 moment. `simulated` is true, so that receipts can say so.
+    """
+
+    simulated = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def now(self) -> datetime:
+        return datetime.fromisoformat(self.path.read_text(encoding="ascii"))
+
+    def move_to(self, moment: datetime) -> None:
+        """Move forward to `moment`; raises `ValueError` when it lies in the clock's past."""
+        if self.path.exists() and moment < self.now():
+            message = f"the clock only moves forward: {moment.isoformat()} is before {self.now().isoformat()}"
+            raise ValueError(message)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(moment.astimezone(UTC).isoformat(), encoding="ascii")
+        fresh.replace(self.path)

@@ -1,0 +1,82 @@
+"""The facts between services: past-tense, frozen, and without any personal data but in `PersonRecorded`.
+
+Contracts only grow: an unknown field is ignored, an unknown enum value becomes `unknown`, an unknown type is counted
+and skipped by the reader. Nothing but pydantic is imported here.
+"""
+
+from shared.contracts.base import Fact, FactEnum, Topic
+from shared.contracts.catalogue import (
+    CATALOGUE,
+    AssignmentDefined,
+    AssignmentKind,
+    EnrolmentRecorded,
+    EnrolmentStatus,
+    LatePolicy,
+    SubmissionCategory,
+    TutorGroupRecorded,
+    TutorRecorded,
+)
+from shared.contracts.marking import (
+    MARKING,
+    AllocationReason,
+    HoldReason,
+    NotTakenReason,
+    ScriptAllocated,
+    ScriptCollected,
+    ScriptHeld,
+    ScriptReallocated,
+    VersionNotTaken,
+    VersionTaken,
+)
+from shared.contracts.notification import NOTIFICATION, DeliveryFailed, DeliverySent
+from shared.contracts.person import PERSON, PersonRecorded
+from shared.contracts.registry import FACTS, TOPICS, fact_type
+from shared.contracts.submission import (
+    SUBMISSION,
+    Band,
+    Channel,
+    RefusalReason,
+    SubmissionReceived,
+    SubmissionRefused,
+    SubmissionStatus,
+)
+
+__all__ = [
+    "CATALOGUE",
+    "FACTS",
+    "MARKING",
+    "NOTIFICATION",
+    "PERSON",
+    "SUBMISSION",
+    "TOPICS",
+    "AllocationReason",
+    "AssignmentDefined",
+    "AssignmentKind",
+    "Band",
+    "Channel",
+    "DeliveryFailed",
+    "DeliverySent",
+    "EnrolmentRecorded",
+    "EnrolmentStatus",
+    "Fact",
+    "FactEnum",
+    "HoldReason",
+    "LatePolicy",
+    "NotTakenReason",
+    "PersonRecorded",
+    "RefusalReason",
+    "ScriptAllocated",
+    "ScriptCollected",
+    "ScriptHeld",
+    "ScriptReallocated",
+    "SubmissionCategory",
+    "SubmissionReceived",
+    "SubmissionRefused",
+    "SubmissionStatus",
+    "Topic",
+    "TutorGroupRecorded",
+    "TutorRecorded",
+    "VersionNotTaken",
+    "VersionTaken",
+    "fact_type",
+]

@@ -1,0 +1,53 @@
+"""All facts and topics by name."""
+
+from __future__ import annotations
+
+from shared.contracts.base import Fact, Topic
+from shared.contracts.catalogue import (
+    CATALOGUE,
+    AssignmentDefined,
+    EnrolmentRecorded,
+    TutorGroupRecorded,
+    TutorRecorded,
+)
+from shared.contracts.marking import (
+    MARKING,
+    ScriptAllocated,
+    ScriptCollected,
+    ScriptHeld,
+    ScriptReallocated,
+    VersionNotTaken,
+    VersionTaken,
+)
+from shared.contracts.notification import NOTIFICATION, DeliveryFailed, DeliverySent
+from shared.contracts.person import PERSON, PersonRecorded
+from shared.contracts.submission import SUBMISSION, SubmissionReceived, SubmissionRefused
+
+TOPICS: dict[str, Topic] = {topic.name: topic for topic in (PERSON, CATALOGUE, SUBMISSION, MARKING, NOTIFICATION)}
+
+
+def fact_type(fact: type[Fact]) -> str:
+    """The CloudEvents `type`: `etma.<producer>.<Name>.v<version of the topic>`."""
+    return f"etma.{fact.topic.producer}.{fact.__name__}.{fact.topic.name.rsplit('.', 1)[-1]}"
+
+
+FACTS: dict[str, type[Fact]] = {
+    fact_type(fact): fact
+    for fact in (
+        PersonRecorded,
+        AssignmentDefined,
+        EnrolmentRecorded,
+        TutorRecorded,
+        TutorGroupRecorded,
+        SubmissionReceived,
+        SubmissionRefused,
+        VersionTaken,
+        VersionNotTaken,
+        ScriptHeld,
+        ScriptAllocated,
+        ScriptReallocated,
+        ScriptCollected,
+        DeliverySent,
+        DeliveryFailed,
+    )
+}

@@ -1,0 +1,98 @@
+"""Topic `etma.submission.v1`: work that was received or refused."""
+
+from __future__ import annotations
+
+from shared.contracts.base import Fact, FactEnum, Moment, Topic
+from shared.contracts.catalogue import AssignmentKind
+
+SUBMISSION = Topic(name="etma.submission.v1", producer="submission")
+
+
+class Band(FactEnum):
+    """How a time of arrival stands to the cut-off (domain.md §1)."""
+
+    ON_TIME = "on_time"
+    GRACE = "grace"
+    LATE = "late"
+    PENALISED = "penalised"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Channel(FactEnum):
+    """The way the work came in."""
+
+    WEB = "web"
+    API = "api"
+    MAIL = "mail"
+    PAPER_SCAN = "paper_scan"
+    UNKNOWN = "unknown"
+
+
+class SubmissionStatus(FactEnum):
+    """Accepted, or kept while a request for more time is open."""
+
+    ACCEPTED = "accepted"
+    PENDING_REQUEST = "pending_request"
+    UNKNOWN = "unknown"
+
+
+class RefusalReason(FactEnum):
+    """Why work was not received."""
+
+    TOO_LATE = "too_late"
+    TOO_LARGE = "too_large"
+    EMPTY = "empty"
+    WRONG_TYPE = "wrong_type"
+    NAME_TOO_LONG = "name_too_long"
+    PAPER_ONLY = "paper_only"
+    UNKNOWN = "unknown"
+
+
+class SubmissionReceived(Fact):
+    """A version of a piece of work is in the object store and its receipt is signed."""
+
+    topic = SUBMISSION
+    key_field = "work_id"
+
+    work_id: str
+    submission_id: str
+    version: int
+    assignment_id: str
+    presentation_id: str
+    assignment_kind: AssignmentKind
+    scored: bool
+    anonymous: bool
+    person_ref: str
+    submitted_by: str
+    channel: Channel
+    upload_started_at: Moment
+    arrived_at: Moment
+    cut_off_at: Moment
+    cut_off_revision: int
+    band: Band
+    status: SubmissionStatus
+    object_key: str
+    object_version: str
+    size_bytes: int
+    sha256: str
+    media_type: str
+    receipt_id: str
+
+
+class SubmissionRefused(Fact):
+    """Somebody tried to hand in and was refused; nothing was kept but this."""
+
+    topic = SUBMISSION
+    key_field = "work_id"
+
+    work_id: str
+    refusal_id: str
+    assignment_id: str
+    presentation_id: str
+    person_ref: str
+    submitted_by: str
+    channel: Channel
+    reason: RefusalReason
+    refused_at: Moment
+    cut_off_at: Moment

@@ -1,0 +1,68 @@
+"""What a service tells operations about itself, read-only."""
+
+from __future__ import annotations
+
+import json
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from shared.database import Database
+from shared.messaging.bus import Bus
+from shared.messaging.tables import dead_letter, outbox, progress, timer
+
+
+class Inspection(Protocol):
+    """Facts by kind, paged by their `position` (a string that sorts), and the present state."""
+
+    def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
+        """Rows that can be written as JSON, in order of `position`, from the one after `after` on; [] at the end.
+
+        `KeyError` for a kind that the service does not have.
+        """
+        ...
+
+    def status(self) -> dict[str, object]: ...
+
+
+def outbox_facts(database: Database, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
+    """The kind `outbox` of every service: what it published or will publish."""
+    query = sa.select(outbox).where(outbox.c.position > int(after or 0)).order_by(outbox.c.position).limit(limit)
+    with database.reading() as connection:
+        return [
+            {
+                "position": f"{row.position:012d}",
+                "ce_id": row.ce_id,
+                "type": row.type,
+                "key": row.key,
+                "recorded_at": row.recorded_at.isoformat(),
+                "published_at": row.published_at.isoformat() if row.published_at else None,
+                "value": row.value.decode(),
+            }
+            for row in connection.execute(query)
+        ]
+
+
+def messaging_status(database: Database, bus: Bus | None = None) -> dict[str, object]:
+    """Backlog, lag and dead letters of one service; `lag` is None where there is no bus to ask."""
+    unpublished = outbox.c.published_at.is_(None)
+    with database.reading() as connection:
+        backlog, oldest = connection.execute(
+            sa.select(sa.func.count(), sa.func.min(outbox.c.recorded_at)).where(unpublished)
+        ).one()
+        states = dict(
+            connection.execute(sa.select(dead_letter.c.state, sa.func.count()).group_by(dead_letter.c.state)).all()
+        )
+        places = connection.execute(sa.select(progress)).all()
+        overdue = connection.execute(
+            sa.select(sa.func.count()).where(timer.c.due_at <= database.clock.now())
+        ).scalar_one()
+    lag = None if bus is None else sum(bus.end_offset(row.topic, row.partition) - row.next_offset for row in places)
+    return {
+        "unpublished": backlog,
+        "oldest_unpublished": json.loads(json.dumps(oldest, default=str)),
+        "lag": lag,
+        "dead_letters": states.get("buried", 0),
+        "parked": states.get("parked", 0),
+        "timers_due": overdue,
+    }

@@ -1,0 +1,276 @@
+"""Reads facts and applies them: progress, inbox, effects and new facts in one transaction.
+
+What happens to a failure is decided by its class: `Rejected` is buried at once, `Unavailable` is waited for without
+end, anything else is tried a few times and then buried. Later facts of a buried fact's key are parked behind it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from shared.contracts import FACTS, Fact, Topic
+from shared.database import Database, Transaction, upsert
+from shared.errors import Rejected, Unavailable
+from shared.killpoints import kill_point
+from shared.messaging.bus import Bus, Record
+from shared.messaging.message import Message
+from shared.messaging.tables import dead_letter, inbox, progress
+
+Handler = Callable[[Sequence[Any], Transaction], None]
+HandlerTable = Mapping[type[Fact], Handler]
+
+def merged(*tables: HandlerTable) -> HandlerTable:
+    """One table out of several; a fact that stands in more than one goes to each handler, in the order given."""
+    kinds = dict.fromkeys(kind for table in tables for kind in table)
+    return {kind: _one_after_another([table[kind] for table in tables if kind in table]) for kind in kinds}
+
+
+def _one_after_another(handlers: Sequence[Handler]) -> Handler:
+    def handle(facts: Sequence[Any], tx: Transaction) -> None:
+        for handler in handlers:
+            handler(facts, tx)
+
+    return handlers[0] if len(handlers) == 1 else handle
+
+
+BATCH = 500
+ATTEMPTS_BEFORE_BURIAL = 3
+CONSECUTIVE_DEAD_LETTERS = 20
+CHUNK = 500
+
+log = structlog.get_logger()
+
+
+class Stopped(Exception):  # noqa: N818 - a state, not an error of the caller
+    """The consumer refuses to go on: its log is not the one it knew, or everything fails. A person must look."""
+
+
+class Consumer:
+    """One service's consumer over all the topics that it reads.
+
+    `handle` is the heart and knows no bus: it takes records of one partition, in order. Handlers get runs of facts of
+    one type. `counters` tells what was skipped.
+    """
+
+    def __init__(self, *, database: Database, handlers: HandlerTable, limit: int = CONSECUTIVE_DEAD_LETTERS) -> None:
+        self.name = database.source
+        self.database = database
+        self.handlers = handlers
+        self.limit = limit
+        self.stopped: str | None = None
+        self.unknown_types = 0
+        self._failures_in_a_row = 0
+
+    def handle(self, topic: Topic, partition: int, records: Sequence[Record], *, topic_id: str) -> None:
+        """Apply records of one partition, all or, after a failure, one by one. Raises `Unavailable` and `Stopped`."""
+        if self.stopped:
+            raise Stopped(self.stopped)
+        try:
+            self._apply(topic, partition, records, topic_id)
+            self._failures_in_a_row = 0
+        except (Unavailable, Stopped):
+            raise
+        except Exception:
+            if len(records) > 1:
+                log.warning("consumer.batch_split", consumer=self.name, topic=topic.name, records=len(records))
+            for record in records:
+                self._apply_alone(topic, partition, record, topic_id)
+
+    def _apply_alone(self, topic: Topic, partition: int, record: Record, topic_id: str) -> None:
+        for attempt in range(1, ATTEMPTS_BEFORE_BURIAL + 1):
+            try:
+                self._apply(topic, partition, [record], topic_id)
+                self._failures_in_a_row = 0
+                return
+            except (Unavailable, Stopped):
+                raise
+            except Rejected as error:
+                return self._bury(topic, partition, record, topic_id, error, attempt)
+            except Exception as error:
+                if attempt == ATTEMPTS_BEFORE_BURIAL:
+                    return self._bury(topic, partition, record, topic_id, error, attempt)
+
+    def _apply(self, topic: Topic, partition: int, records: Sequence[Record], topic_id: str) -> None:
+        with self.database.transaction() as tx:
+            fresh = self._fresh(tx, topic, partition, records, topic_id)
+            if not fresh:
+                return
+            parked = self._parked(tx, fresh)
+            self.apply_messages([record.message() for record in fresh if record not in parked], tx)
+            self._advance(tx, topic, partition, fresh[-1].offset + 1, topic_id)
+            kill_point("consumer.applied")
+
+    def apply_messages(self, messages: Sequence[Message], tx: Transaction) -> None:
+        """Hand the messages that the inbox does not know to their handlers, as runs of one type."""
+        new = self._unseen(tx, messages)
+        for kind, group in groupby(new, key=lambda message: message.type):
+            self._hand_over(kind, list(group), tx)
+
+    def _hand_over(self, kind: str, messages: Sequence[Message], tx: Transaction) -> None:
+        if kind not in FACTS:
+            self.unknown_types += len(messages)
+            log.warning("consumer.unknown_type", consumer=self.name, type=kind, count=len(messages))
+            return
+        handler = self.handlers.get(FACTS[kind])
+        if handler is None:
+            return
+        facts = [message.fact() for message in messages]
+        tx.receive({id(fact): message for fact, message in zip(facts, messages, strict=True)})
+        handler(facts, tx)
+
+    def _fresh(
+        self, tx: Transaction, topic: Topic, partition: int, records: Sequence[Record], topic_id: str
+    ) -> Sequence[Record]:
+        place = self._place(tx, topic, partition)
+        if place is not None and place.topic_id != topic_id:
+            self._stop(f"{topic.name} was made anew: its offsets are not the ones this consumer knew")
+        expected = place.next_offset if place is not None else records[0].offset
+        fresh = [record for record in records if record.offset >= expected]
+        if topic.offsets == "contiguous":
+            self._check_contiguous(topic, partition, fresh, expected)
+        return fresh
+
+    def _check_contiguous(self, topic: Topic, partition: int, fresh: Sequence[Record], expected: int) -> None:
+        for wanted, record in enumerate(fresh, start=expected):
+            if record.offset != wanted:
+                self._stop(f"{topic.name}/{partition}: expected offset {wanted}, found {record.offset}")
+
+    def _stop(self, why: str) -> None:
+        self.stopped = why
+        log.critical("consumer.stopped", consumer=self.name, why=why)
+        raise Stopped(why)
+
+    def _place(self, tx: Transaction, topic: Topic, partition: int) -> Any:  # noqa: ANN401 - a row
+        query = sa.select(progress).where(
+            progress.c.consumer == self.name, progress.c.topic == topic.name, progress.c.partition == partition
+        )
+        return tx.connection.execute(query.with_for_update()).one_or_none()
+
+    def _advance(self, tx: Transaction, topic: Topic, partition: int, next_offset: int, topic_id: str) -> None:
+        row = {
+            "consumer": self.name,
+            "topic": topic.name,
+            "partition": partition,
+            "topic_id": topic_id,
+            "next_offset": next_offset,
+        }
+        key = ["consumer", "topic", "partition"]
+        tx.connection.execute(upsert(progress, key=key, update=["next_offset"]), [row])
+
+    def _unseen(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
+        seen: set[str] = set()
+        for chunk in _chunks([message.id for message in messages]):
+            query = sa.select(inbox.c.ce_id).where(inbox.c.consumer == self.name, inbox.c.ce_id.in_(chunk))
+            seen.update(tx.connection.execute(query).scalars())
+        new: dict[str, Message] = {}
+        for message in messages:
+            if message.id not in seen:
+                new.setdefault(message.id, message)
+        rows = [{"consumer": self.name, "ce_id": ce_id, "handled_at": tx.now} for ce_id in new]
+        if rows:
+            tx.connection.execute(sa.insert(inbox), rows)
+        return list(new.values())
+
+    def _parked(self, tx: Transaction, records: Sequence[Record]) -> list[Record]:
+        """Records whose key has an open dead letter wait behind it, in order."""
+        query = sa.select(dead_letter.c.topic, dead_letter.c.key).where(
+            dead_letter.c.consumer == self.name, dead_letter.c.state.in_(("buried", "parked"))
+        )
+        blocked = {(row.topic, row.key) for row in tx.connection.execute(query.distinct())}
+        waiting = [record for record in records if (record.topic, record.key) in blocked]
+        rows = [self._letter(tx, record, state="parked", reason="waits behind a dead letter") for record in waiting]
+        if rows:
+            tx.connection.execute(sa.insert(dead_letter), rows)
+        return waiting
+
+    def _bury(
+        self, topic: Topic, partition: int, record: Record, topic_id: str, error: Exception, attempts: int
+    ) -> None:
+        if self._failures_in_a_row >= self.limit:
+            self._stop(f"{self.limit} messages in a row failed, the last with: {error!r}")
+        self._failures_in_a_row += 1
+        with self.database.transaction() as tx:
+            letter = self._letter(tx, record, state="buried", reason=f"{type(error).__name__}: {error}")
+            tx.connection.execute(sa.insert(dead_letter), [letter | {"attempts": attempts}])
+            self._advance(tx, topic, partition, record.offset + 1, topic_id)
+        log.error("consumer.buried", consumer=self.name, topic=topic.name, offset=record.offset, exc_info=error)
+
+    def _letter(self, tx: Transaction, record: Record, *, state: str, reason: str) -> dict[str, object]:
+        return {
+            "consumer": self.name,
+            "state": state,
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "key": record.key,
+            "headers": record.headers,
+            "value": record.value,
+            "reason": reason,
+            "attempts": 0,
+            "buried_at": tx.now,
+        }
+
+
+class ConsumerLoop:
+    """Feeds a consumer from a bus by offset, partition by partition; the embedded counterpart of a broker's worker."""
+
+    def __init__(self, consumer: Consumer, bus: Bus, topics: Iterable[Topic]) -> None:
+        self.name = f"{consumer.name}.consumer"
+        self.consumer = consumer
+        self.bus = bus
+        self.places = [(topic, part) for topic in topics for part in range(bus.partitions(topic.name))]
+        self._offsets: dict[tuple[str, int], int] = {}
+
+    def step(self, stop: threading.Event) -> bool:
+        """Apply one batch of every partition that has one; True when any had. Raises `Unavailable` and `Stopped`."""
+        busy = False
+        for topic, partition in self.places:
+            if stop.is_set():
+                return False
+            busy = self._step_partition(topic, partition) or busy
+        return busy
+
+    def is_caught_up(self) -> bool:
+        """Whether nothing on the bus is left to apply."""
+        return all(
+            self.bus.end_offset(topic.name, partition) == self._start(topic, partition)
+            for topic, partition in self.places
+        )
+
+    def _step_partition(self, topic: Topic, partition: int) -> bool:
+        place = (topic.name, partition)
+        offset = self._offsets.get(place)
+        if offset is None:
+            offset = self._start(topic, partition)
+        records = self.bus.read(topic.name, partition, offset=offset, limit=BATCH)
+        if records:
+            self.consumer.handle(topic, partition, records, topic_id=self.bus.topic_id(topic.name))
+            self._offsets[place] = records[-1].offset + 1
+        return bool(records)
+
+    def _start(self, topic: Topic, partition: int) -> int:
+        with self.consumer.database.reading() as connection:
+            stored = stored_offset(connection, self.consumer.name, topic.name, partition)
+        return self.bus.first_offset(topic.name, partition) if stored is None else stored
+
+
+def stored_offset(connection: sa.Connection, consumer: str, topic: str, partition: int) -> int | None:
+    """Where a consumer goes on in a partition; None when it never was there."""
+    query = sa.select(progress.c.next_offset).where(
+        progress.c.consumer == consumer, progress.c.topic == topic, progress.c.partition == partition
+    )
+    return connection.execute(query).scalar()
+
+
+def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]
+
+
+__all__ = ["Consumer", "ConsumerLoop", "Handler", "HandlerTable", "Stopped", "stored_offset"]

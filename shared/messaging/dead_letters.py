@@ -1,0 +1,120 @@
+"""What a consumer could not apply: listed, shown, replayed or discarded by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from shared.database import Database, Transaction
+from shared.errors import Conflict, NotFound
+from shared.messaging.bus import Record
+from shared.messaging.consumer import Consumer
+from shared.messaging.tables import dead_letter
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLetter:
+    """A message as it was read, with the reason of its burial. State: buried, parked, replayed or discarded."""
+
+    id: int
+    consumer: str
+    state: str
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    headers: dict[str, str]
+    value: bytes
+    reason: str
+    attempts: int
+    buried_at: datetime
+    resolved_at: datetime | None
+    resolution: str | None
+
+    def record(self) -> Record:
+        """The record as the consumer first saw it."""
+        return Record(topic=self.topic, partition=self.partition, offset=self.offset, key=self.key,
+                      headers=self.headers, value=self.value)
+
+
+class DeadLetters:
+    """The dead letters of one service. Replaying publishes nothing again; the inbox keeps an effect from doubling."""
+
+    def __init__(self, database: Database, consumer: Consumer) -> None:
+        self.database = database
+        self.consumer = consumer
+
+    def list(self, state: str = "buried", *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        """In the order of burial, from the one after `after` on."""
+        query = sa.select(dead_letter).where(dead_letter.c.state == state, dead_letter.c.id > after)
+        with self.database.reading() as connection:
+            return [_letter(row) for row in connection.execute(query.order_by(dead_letter.c.id).limit(limit))]
+
+    def show(self, letter_id: int | str) -> DeadLetter:
+        """Raises `NotFound`."""
+        with self.database.reading() as connection:
+            return self._one(connection, letter_id)
+
+    def replay(self, letter_id: int | str, *, actor: str = "system") -> int:
+        """Apply the buried message and then those parked behind it, in order; returns how many were applied.
+
+        Each is applied in a transaction of its own with its new state, so that a stop in between loses nothing.
+        What fails raises, stays where it is, and so do those behind it. `Conflict` when it is not buried.
+        """
+        first = self.show(letter_id)
+        if first.state != "buried":
+            detail = f"Dead letter {letter_id} is {first.state}; only a buried one can be replayed."
+            raise Conflict(detail)
+        line = [first, *self._behind(first)]
+        for letter in line:
+            with self.database.transaction() as tx:
+                self.consumer.apply_messages([letter.record().message()], tx)
+                self._resolve(tx, letter, state="replayed", resolution=f"replayed by {actor}")
+        return len(line)
+
+    def discard(self, letter_id: int | str, reason: str, *, actor: str = "system") -> None:
+        """Give the buried message up; the next parked one of its key takes its place. `Conflict` when not buried."""
+        with self.database.transaction() as tx:
+            letter = self._one(tx.connection, letter_id)
+            if letter.state != "buried":
+                detail = f"Dead letter {letter_id} is {letter.state}; only a buried one can be discarded."
+                raise Conflict(detail)
+            self._resolve(tx, letter, state="discarded", resolution=f"discarded by {actor}: {reason}")
+            self._promote(tx, letter)
+
+    def _behind(self, letter: DeadLetter) -> Sequence[DeadLetter]:
+        query = sa.select(dead_letter).where(
+            dead_letter.c.state == "parked", dead_letter.c.topic == letter.topic, dead_letter.c.key == letter.key
+        )
+        with self.database.reading() as connection:
+            return [_letter(row) for row in connection.execute(query.order_by(dead_letter.c.offset))]
+
+    def _promote(self, tx: Transaction, letter: DeadLetter) -> None:
+        following = (
+            sa.select(dead_letter.c.id)
+            .where(dead_letter.c.state == "parked", dead_letter.c.topic == letter.topic, dead_letter.c.key == letter.key)
+            .order_by(dead_letter.c.offset)
+            .limit(1)
+            .scalar_subquery()
+        )
+        tx.connection.execute(sa.update(dead_letter).where(dead_letter.c.id == following).values(state="buried"))
+
+    def _one(self, connection: sa.Connection, letter_id: int | str) -> DeadLetter:
+        number = int(letter_id) if str(letter_id).isdecimal() else -1
+        row = connection.execute(sa.select(dead_letter).where(dead_letter.c.id == number)).one_or_none()
+        if row is None:
+            detail = f"There is no dead letter {letter_id} in {self.database.source}."
+            raise NotFound(detail)
+        return _letter(row)
+
+    def _resolve(self, tx: Transaction, letter: DeadLetter, *, state: str, resolution: str) -> None:
+        values = {"state": state, "resolution": resolution, "resolved_at": tx.now}
+        tx.connection.execute(sa.update(dead_letter).where(dead_letter.c.id == letter.id).values(values))
+
+
+def _letter(row: Any) -> DeadLetter:  # noqa: ANN401 - a row
+    return DeadLetter(**row._mapping)  # noqa: SLF001 - the documented way to a row's mapping

@@ -1,0 +1,146 @@
+"""The bus in one SQLite file, for the embedded system: no server, the same promises.
+
+Offsets are contiguous from 0 in each partition. A message whose id the log already holds is not appended again.
+It is for one machine; it keeps no consumer groups, because consumers keep their own progress.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from shared.clock import Clock
+from shared.columns import UtcDateTime
+from shared.database import Database, upsert
+from shared.killpoints import kill_point
+from shared.messaging.bus import Record, partition_of
+from shared.messaging.message import Message
+
+metadata = sa.MetaData()
+
+topic_table = sa.Table(
+    "topic",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("topic_id", sa.Text, nullable=False),
+    sa.Column("partitions", sa.Integer, nullable=False),
+)
+
+log = sa.Table(
+    "log",
+    metadata,
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("offset", sa.BigInteger, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("ce_id", sa.Text, nullable=False, unique=True),
+    sa.Column("headers", sa.JSON, nullable=False),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+    sa.Column("appended_at", UtcDateTime, nullable=False, index=True),
+)
+
+end = sa.Table(
+    "log_end",
+    metadata,
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("next_offset", sa.BigInteger, nullable=False),
+)
+
+PARTITIONS = 2
+
+
+class LocalBus:
+    """See the module."""
+
+    def __init__(self, url: str, *, clock: Clock, topics: Sequence[str]) -> None:
+        self.database = Database(url, source="bus", clock=clock)
+        self._listeners: list[Callable[[], None]] = []
+        self._appending = threading.Lock()
+        metadata.create_all(self.database.engine)
+        with self.database.transaction() as tx:
+            rows = [{"name": name, "topic_id": str(uuid.uuid4()), "partitions": PARTITIONS} for name in topics]
+            tx.connection.execute(upsert(topic_table, key=["name"], update=()), rows)
+            ends = [{"topic": name, "partition": part, "next_offset": 0} for name in topics for part in range(PARTITIONS)]
+            tx.connection.execute(upsert(end, key=["topic", "partition"], update=()), ends)
+        with self.database.reading() as connection:
+            self._topics = {row.name: row for row in connection.execute(sa.select(topic_table))}
+
+    def on_append(self, call: Callable[[], None]) -> None:
+        """Call `call` after each append: a consumer's hint, never its truth."""
+        self._listeners.append(call)
+
+    def append(self, messages: Sequence[Message]) -> None:
+        with self._appending, self.database.transaction() as tx:
+            known = set(self._known(tx.connection, [message.id for message in messages]))
+            ends = {(row.topic, row.partition): row.next_offset for row in tx.connection.execute(sa.select(end))}
+            rows = list(self._rows(messages, known, ends))
+            if rows:
+                tx.connection.execute(sa.insert(log), [row | {"appended_at": tx.now} for row in rows])
+                moved = [{"topic": t, "partition": p, "next_offset": n} for (t, p), n in ends.items()]
+                tx.connection.execute(upsert(end, key=["topic", "partition"], update=["next_offset"]), moved)
+        kill_point("bus.appended")
+        for call in self._listeners:
+            call()
+
+    def _known(self, connection: sa.Connection, ids: Sequence[str]) -> Iterator[str]:
+        for start in range(0, len(ids), 500):
+            yield from connection.execute(sa.select(log.c.ce_id).where(log.c.ce_id.in_(ids[start : start + 500]))).scalars()
+
+    def _rows(
+        self, messages: Sequence[Message], known: set[str], ends: dict[tuple[str, int], int]
+    ) -> Iterator[dict[str, object]]:
+        for message in messages:
+            if message.id in known:
+                continue
+            known.add(message.id)
+            partition = partition_of(message.key, self.partitions(message.topic))
+            offset = ends[message.topic, partition]
+            ends[message.topic, partition] = offset + 1
+            yield {
+                "topic": message.topic,
+                "partition": partition,
+                "offset": offset,
+                "key": message.key,
+                "ce_id": message.id,
+                "headers": message.headers(),
+                "value": message.value,
+            }
+
+    def read(self, topic: str, partition: int, *, offset: int, limit: int) -> list[Record]:
+        query = (
+            sa.select(log)
+            .where(log.c.topic == topic, log.c.partition == partition, log.c.offset >= offset)
+            .order_by(log.c.offset)
+            .limit(limit)
+        )
+        with self.database.reading() as connection:
+            return [
+                Record(topic=row.topic, partition=row.partition, offset=row.offset, key=row.key, headers=row.headers,
+                       value=row.value)
+                for row in connection.execute(query)
+            ]
+
+    def partitions(self, topic: str) -> int:
+        return int(self._topics[topic].partitions)
+
+    def topic_id(self, topic: str) -> str:
+        return str(self._topics[topic].topic_id)
+
+    def first_offset(self, topic: str, partition: int) -> int:
+        query = sa.select(sa.func.min(log.c.offset)).where(log.c.topic == topic, log.c.partition == partition)
+        with self.database.reading() as connection:
+            first = connection.execute(query).scalar()
+        return self.end_offset(topic, partition) if first is None else int(first)
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        query = sa.select(end.c.next_offset).where(end.c.topic == topic, end.c.partition == partition)
+        with self.database.reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def close(self) -> None:
+        self.database.close()

@@ -1,0 +1,85 @@
+"""The tables of messaging, the same in every service's database."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from shared.columns import UtcDateTime
+
+metadata = sa.MetaData()
+
+key_sequence = sa.Table(
+    "key_sequence",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("ce_id", sa.Text, nullable=False, unique=True),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("headers", sa.JSON, nullable=False),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+    sa.Column("published_at", UtcDateTime),
+    sa.Index("outbox_unpublished", "position", sqlite_where=sa.text("published_at IS NULL"),
+             postgresql_where=sa.text("published_at IS NULL")),
+    sa.Index("outbox_published", "published_at"),
+    sqlite_autoincrement=True,
+)
+
+progress = sa.Table(
+    "progress",
+    metadata,
+    sa.Column("consumer", sa.Text, primary_key=True),
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("topic_id", sa.Text, nullable=False),
+    sa.Column("next_offset", sa.BigInteger, nullable=False),
+)
+
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    sa.Column("consumer", sa.Text, primary_key=True),
+    sa.Column("ce_id", sa.Text, primary_key=True),
+    sa.Column("handled_at", UtcDateTime, nullable=False, index=True),
+)
+
+dead_letter = sa.Table(
+    "dead_letter",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("consumer", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, sa.CheckConstraint("state IN ('buried','parked','replayed','discarded')"),
+              nullable=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("partition", sa.Integer, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("headers", sa.JSON, nullable=False),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("buried_at", UtcDateTime, nullable=False),
+    sa.Column("resolved_at", UtcDateTime),
+    sa.Column("resolution", sa.Text),
+    sa.UniqueConstraint("consumer", "topic", "partition", "offset", name="dead_letter_place"),
+    sa.Index("dead_letter_open", "consumer", "topic", "key", sqlite_where=sa.text("state IN ('buried','parked')"),
+             postgresql_where=sa.text("state IN ('buried','parked')")),
+    sqlite_autoincrement=True,
+)
+
+timer = sa.Table(
+    "timer",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("due_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("payload", sa.JSON, nullable=False),
+)

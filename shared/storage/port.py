@@ -1,0 +1,96 @@
+"""The object store port: bytes under a key, never overwritten, durable before anybody is told so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.errors import Rejected
+
+MAX_KEY_CHARACTERS = 200
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+
+
+class ObjectMissing(Rejected):
+    """There is no such object. That is not an outage: waiting does not bring it back."""
+
+    code = "object_missing"
+    status = 500
+    title = "The stored file cannot be found"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """One durable version of an object; `sha256` in hexadecimal."""
+
+    key: str
+    version: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEntry:
+    """An object as found by walking the store."""
+
+    key: str
+    version: str
+    size_bytes: int
+    modified_at: datetime
+
+
+class ObjectWriter(Protocol):
+    """Takes the bytes of one object, in constant memory."""
+
+    def write(self, chunk: bytes) -> None: ...
+
+    def finish(self, metadata: Mapping[str, str]) -> StoredObject:
+        """Make the object visible and durable; when this returns, a power cut cannot take it back."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Where the bytes are.
+
+    * A key may be written again: that makes another version, the first stays.
+    * A writer that is left without `finish` leaves nothing that `walk` would show.
+    * Raises `Unavailable` (`StorageFull` without room) for an outage, `ObjectMissing` for what does not exist.
+    """
+
+    def writer(self, key: str) -> AbstractContextManager[ObjectWriter]:
+        """A writer for a new version of `key`; raises `ValueError` for what is not a key."""
+        ...
+
+    def read(self, key: str, version: str) -> Iterator[bytes]:
+        """The bytes in pieces of at most 256 KiB. `ObjectMissing` is raised by the call, not by the first piece."""
+        ...
+
+    def stat(self, key: str, version: str) -> StoredEntry | None: ...
+
+    def walk(self, prefix: str = "") -> Iterator[StoredEntry]:
+        """All finished objects whose key begins with `prefix`, in no promised order."""
+        ...
+
+    def delete(self, key: str, version: str) -> None:
+        """Remove one version; nothing happens when it is not there."""
+        ...
+
+    def sweep(self, *, older_than_seconds: float) -> int:
+        """Remove what broken writers left behind; returns how many. Age is by the machine's clock."""
+        ...
+
+    def ready(self) -> None:
+        """Raises `Unavailable` or `StorageFull` when an upload could not be stored now."""
+        ...
+
+
+def checked_key(key: str) -> str:
+    """The key itself; raises `ValueError` unless it is plain segments joined by slashes, 200 characters at most."""
+    if len(key) > MAX_KEY_CHARACTERS or not _KEY.fullmatch(key):
+        message = f"not a key of an object: {key!r}"
+        raise ValueError(message)
+    return key

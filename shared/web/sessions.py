@@ -1,0 +1,85 @@
+"""Who asks: the session check that every route but the public ones depends on. Deny by default."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from urllib.parse import quote
+
+from fastapi import Request
+
+from shared.errors import Forbidden, Unauthenticated
+from shared.web.tokens import Principal, Tokens
+
+COOKIE = "etma_session"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class SignInFirst(Unauthenticated):
+    """Nobody is signed in, and a page was asked for: the answer leads to the sign-in."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        self.location = f"/sign-in?next={quote(path, safe='')}" if request.method in SAFE_METHODS else "/sign-in"
+
+
+class WrongForm(Forbidden):
+    """The form did not come from a page of ours, or the page was too old."""
+
+    code = "form_expired"
+    title = "This page has expired. Go back, reload it and send the form again"
+
+
+def principal_of(request: Request) -> Principal | None:
+    """Who asks, or None; raises `Unauthenticated` for a token that is not valid."""
+    tokens: Tokens = request.app.state.tokens
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return tokens.verify(credentials, bearer=True)
+    cookie = request.cookies.get(COOKIE)
+    return tokens.verify(cookie, bearer=False) if cookie else None
+
+
+def quiet_principal_of(request: Request) -> Principal | None:
+    """Like `principal_of`, but an invalid token is nobody: for pages that everybody may see."""
+    try:
+        return principal_of(request)
+    except Unauthenticated:
+        return None
+
+
+def require(*roles: str) -> Callable[[Request], Principal]:
+    """A dependency that lets only these roles pass."""
+
+    def check(request: Request) -> Principal:
+        wants_page = not request.url.path.startswith(("/api/", "/internal/"))
+        try:
+            principal = principal_of(request)
+        except Unauthenticated:
+            if not wants_page:
+                raise
+            principal = None
+        if principal is None:
+            raise SignInFirst(request) if wants_page else Unauthenticated("Please send a token or sign in.")
+        if principal.role not in roles:
+            raise Forbidden(f"This is for {' and '.join(roles)} only.")
+        return principal
+
+    return check
+
+
+def form_token(principal: Principal, secret: bytes) -> str:
+    """What a form carries to show that it came from a page of this session."""
+    return hmac.new(secret, principal.session_id.encode(), hashlib.sha256).hexdigest()
+
+
+def check_form(request: Request, principal: Principal, token: str | None) -> None:
+    """Raises `WrongForm` unless the form came from a page of this session. A bearer token needs no form."""
+    if principal.bearer:
+        return
+    foreign = request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
+    expected = form_token(principal, request.app.state.form_secret)
+    if foreign or not hmac.compare_digest(expected, token or ""):
+        raise WrongForm

@@ -1,0 +1,67 @@
+"""Chooses the adapters by the scheme of their URLs; the only place that does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from shared.clock import Clock, SteppedClock, SystemClock
+from shared.contracts import TOPICS
+from shared.database import Database
+from shared.errors import Rejected
+from shared.keys import load_or_create_key, load_or_create_secret
+from shared.messaging.local_bus import LocalBus
+from shared.messaging.tables import metadata as messaging
+from shared.settings import Settings
+from shared.storage.file_store import FileStore
+from shared.storage.port import ObjectStore
+from shared.web.pages import Pages
+from shared.web.tokens import Tokens
+
+
+class BadSettings(Rejected):
+    """The settings contradict one another or name something that does not exist."""
+
+    code = "bad_settings"
+
+
+class Platform:
+    """What services are composed with. Everything is under `settings.data_dir` in the embedded system."""
+
+    def __init__(self, settings: Settings, templates: Sequence[Path] = ()) -> None:
+        self.settings = settings
+        self.clock = _clock(settings)
+        folder = settings.data_dir
+        self.objects: ObjectStore = FileStore(folder / "objects")
+        self.bus = LocalBus(f"sqlite:///{folder / 'bus.db'}", clock=self.clock, topics=list(TOPICS))
+        self.tokens = Tokens(load_or_create_key(folder / "keys" / "session.json"), self.clock)
+        self.form_secret = load_or_create_secret(folder / "keys" / "forms.secret")
+        self.receipt_key = load_or_create_key(folder / "keys" / "receipt.json")
+        self.pages = Pages(templates, demo=settings.demo)
+        self._databases: list[Database] = []
+
+    def database(self, name: str, metadata: sa.MetaData) -> Database:
+        """A service's own database, with its tables."""
+        database = Database(f"sqlite:///{self.settings.data_dir / name}.db", source=name, clock=self.clock)
+        messaging.create_all(database.engine)
+        metadata.create_all(database.engine)
+        self._databases.append(database)
+        return database
+
+    def close(self) -> None:
+        for database in self._databases:
+            database.close()
+        self.bus.close()
+
+
+def _clock(settings: Settings) -> Clock:
+    scheme, _, path = settings.clock_url.partition("://")
+    if scheme == "system":
+        return SystemClock()
+    if scheme != "stepped+file":
+        raise BadSettings(f"ETMA_CLOCK_URL: {scheme}:// is not known; known are system:// and stepped+file://PATH.")
+    if not settings.replay:
+        raise BadSettings("A stepped clock is for replays only: set ETMA_REPLAY=1.")
+    return SteppedClock(Path(path))

@@ -1,0 +1,155 @@
+"""A notifier for tests: its real stores and handlers on a real database, and a channel that does as it is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import groupby
+from pathlib import Path
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from services.notifier.channels.port import Channel, Mail, Outcome
+from services.notifier.deliveries.handlers import Dispatcher, Sender, SenderSettings, Stores
+from services.notifier.deliveries.store import DeliveryStore, deliveries
+from services.notifier.directory.handlers import Directory
+from services.notifier.directory.store import DirectoryStore
+from services.notifier.obligations.handlers import Obligations
+from services.notifier.obligations.store import ObligationStore, obligations
+from services.notifier.schema import metadata
+from shared.contracts import FACTS, Fact, fact_type
+from shared.messaging.message import Message
+from shared.messaging.tables import outbox
+from shared.timers import Timer, Timers
+from tests.support.databases import ManualClock, make_database
+from tests.unit.notifier_facts import NOON
+
+
+class Crash(BaseException):
+    """The process dies here; nothing catches it."""
+
+
+@dataclass
+class ScriptedChannel:
+    """Keeps what it is handed, and answers as it was told: an outcome for each mail, or a failure."""
+
+    mails: list[Mail] = field(default_factory=list)
+    answers: list[Outcome | BaseException] = field(default_factory=list)
+    poison: str = ""
+
+    def send_all(self, mails: Sequence[Mail]) -> list[Outcome]:
+        if any(mail.delivery_id == self.poison for mail in mails):
+            message = "nobody has thought of this"
+            raise KeyError(message)
+        answer = self.answers.pop(0) if self.answers else Outcome.accepted()
+        if isinstance(answer, Exception):
+            raise answer
+        self.mails.extend(mails)
+        if isinstance(answer, BaseException):
+            raise answer
+        return [answer for _ in mails]
+
+
+class House:
+    """The parts together, with the short ways that tests want."""
+
+    def __init__(
+        self, folder: Path, *, window: timedelta = timedelta(minutes=15), channel: Channel | None = None
+    ) -> None:
+        self.clock = ManualClock(NOON)
+        self.database = make_database(metadata, folder, "notifier", self.clock)
+        self.scripted = ScriptedChannel()
+        self.channel = channel or self.scripted
+        self.stores = Stores(deliveries=DeliveryStore(), obligations=ObligationStore(), directory=DirectoryStore())
+        self.timers = Timers()
+        self.dispatcher = Dispatcher(self.stores, self.timers, window=window, domain="etma.example")
+        owed = Obligations(self.stores.obligations, self.stores.directory, self.dispatcher.dispatch)
+        self.table = {**owed.table(), **Directory(self.stores.directory).table()}
+
+    def hear(self, *facts: Fact, event_ids: Mapping[int, str] | None = None) -> None:
+        """Hand facts to their handlers in runs of one type, each run in one transaction."""
+        for kind, run in groupby(facts, key=type):
+            heard = list(run)
+            with self.database.transaction() as tx:
+                tx.receive({id(fact): self._message(fact, (event_ids or {}).get(id(fact))) for fact in heard})
+                self.table[kind](heard, tx)
+
+    def hear_again(self, fact: Fact, *, event_id: str) -> None:
+        """Hand one fact over under this id, as after a lost acknowledgement."""
+        self.hear(fact, event_ids={id(fact): event_id})
+
+    def fire_digests(self) -> None:
+        """Fire the timers that are due now, as the timer loop does."""
+        with self.database.transaction() as tx:
+            due = [row.key for row in tx.connection.execute(sa.text("SELECT * FROM timer")) if row.due_at <= tx.now.isoformat(timespec="microseconds")]
+            self.dispatcher.fire([Timer(kind="digest", key=key, due_at=tx.now, payload={}) for key in due], tx)
+            for key in due:
+                tx.connection.execute(sa.text("DELETE FROM timer WHERE key = :key"), {"key": key})
+
+    def fire_for(self, person_ref: str) -> None:
+        """Fire the digest of one person, whatever waits."""
+        with self.database.transaction() as tx:
+            self.dispatcher.fire([Timer(kind="digest", key=person_ref, due_at=tx.now, payload={})], tx)
+
+    def published(self) -> list[Fact]:
+        """Return all facts in the outbox, oldest first."""
+        with self.database.reading() as connection:
+            rows = connection.execute(sa.select(outbox).order_by(outbox.c.position)).all()
+        return [FACTS[row.type].model_validate_json(row.value) for row in rows]
+
+    def sender(self, *, batch_size: int = 200) -> Sender:
+        """Return a sender as a process that starts now has it."""
+        settings = SenderSettings(
+            base_url="https://etma.example", from_address="no-reply@etma.example", batch_size=batch_size
+        )
+        return Sender(self.database, self.stores, self.channel, settings)
+
+    def send(self) -> None:
+        """Send all that can be sent now."""
+        sender = self.sender()
+        while sender.step(threading.Event()):
+            pass
+
+    def obligations(self) -> list[sa.RowMapping]:
+        return self._all(obligations, obligations.c.created_at)
+
+    def deliveries(self) -> list[sa.RowMapping]:
+        return self._all(deliveries, deliveries.c.created_at)
+
+    @contextmanager
+    def counting(self) -> Iterator[list[str]]:
+        """Gather the statements that go to the database."""
+        seen: list[str] = []
+
+        def note(_c: object, _cu: object, statement: str, _p: object, _ctx: object, _many: object) -> None:
+            seen.append(statement)
+
+        sa.event.listen(self.database.engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            sa.event.remove(self.database.engine, "before_cursor_execute", note)
+
+    def _message(self, fact: Fact, event_id: str | None) -> Message:
+        return Message(
+            id=event_id or str(uuid4()),
+            type=fact_type(type(fact)),
+            source=fact.topic.producer,
+            topic=fact.topic.name,
+            key=fact.key,
+            time=NOON,
+            sequence=1,
+            correlation_id="c1",
+            causation_id=None,
+            actor="system",
+            traceparent=None,
+            value=fact.model_dump_json().encode(),
+        )
+
+    def _all(self, table: sa.Table, order: sa.ColumnElement[object]) -> list[sa.RowMapping]:
+        with self.database.reading() as connection:
+            return list(connection.execute(sa.select(table).order_by(order)).mappings())

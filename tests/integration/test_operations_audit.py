@@ -1,0 +1,342 @@
+"""The audit finds each thing that can be wrong, and finds nothing where nothing is."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from services.operations.reconciliation.domain import Code, Report
+from services.operations.reconciliation.handlers import Audit, Question
+from shared.errors import Unavailable
+from tests.integration.operations_world import NOON, ListInspection, World, finished_world, sign, verify
+from tests.support.objects import FilledStore
+
+LATER = NOON + timedelta(hours=1)
+
+
+@dataclass
+class Bench:
+    """A world with its objects and receipts on disk, and an audit over it."""
+
+    world: World
+    root: Path
+
+    @property
+    def objects(self) -> FilledStore:
+        return FilledStore(self.root / "objects")
+
+    def audit(
+        self,
+        *,
+        receipts: Path | None = None,
+        settled: bool = True,
+        now: datetime = LATER,
+        messages: Callable[[str], int] | None = None,
+    ) -> Report:
+        question = Question(now=now, machine_now=datetime.now(UTC), receipts=receipts, settled=settled)
+        return Audit(self.world.inspections(), self.objects, verify, messages).run(question)
+
+    def report_of(self, inspections: Mapping[str, ListInspection], *, settled: bool = True) -> Report:
+        question = Question(now=LATER, machine_now=datetime.now(UTC), settled=settled)
+        return Audit(inspections, self.objects, verify).run(question)
+
+    def found(self, **asked: object) -> list[str]:
+        return [violation.code.value for violation in self.audit(**asked).violations]  # type: ignore[arg-type]
+
+    def keep_receipts(self) -> Path:
+        return self.world.keep_receipts(self.root / "receipts")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    bench = Bench(world=finished_world(), root=tmp_path)
+    for submission_id, content in bench.world.contents.items():
+        bench.objects.put(f"work/{submission_id}", content)
+    return bench
+
+
+def test_a_finished_world_is_clean(bench: Bench) -> None:
+    report = bench.audit(receipts=bench.keep_receipts(), messages=lambda _: 1)
+    assert report.violations == []
+    assert report.clean
+    expected = {"receipts": 5, "versions": 5, "works": 3, "objects": 5, "scripts": 3, "rulings": 5, "facts": 9}
+    assert {name: report.counts[name] for name in expected} == expected
+    assert report.counts["obligations"] == report.counts["deliveries_sent"] == 10
+
+
+def test_an_empty_world_is_clean(tmp_path: Path) -> None:
+    (tmp_path / "objects").mkdir()
+    assert Bench(world=World(), root=tmp_path).found() == []
+
+
+def test_a_forged_receipt_of_a_client(bench: Bench) -> None:
+    folder = bench.keep_receipts()
+    header, body, signature = bench.world.versions[0]["receipt"].split(".")
+    with (folder / "client.jsonl").open("a") as journal:
+        journal.write(f"{header}.{body}.{signature[::-1]}\n")
+    report = bench.audit(receipts=folder)
+    assert [violation.code for violation in report.violations] == [Code.RECEIPT_FORGED]
+    assert report.violations[0].ids == {"receipt": "client.jsonl:6"}
+
+
+def test_a_receipt_that_is_no_receipt(bench: Bench) -> None:
+    folder = bench.keep_receipts()
+    (folder / "other.txt").write_text("hello\n")
+    assert bench.found(receipts=folder) == ["receipt_forged"]
+
+
+def test_a_signed_thing_that_is_no_receipt(bench: Bench) -> None:
+    folder = bench.keep_receipts()
+    (folder / "other.txt").write_text(sign({"sub": "somebody"}) + "\n")
+    assert bench.found(receipts=folder) == ["receipt_forged"]
+
+
+def test_a_torn_last_line_was_never_held(bench: Bench) -> None:
+    folder = bench.keep_receipts()
+    with (folder / "client.jsonl").open("a") as journal:
+        journal.write(bench.world.versions[0]["receipt"][:-60])
+    report = bench.audit(receipts=folder)
+    assert report.clean
+    assert report.counts["receipts"] == 5
+
+
+def test_a_whole_last_line_counts_without_its_newline(bench: Bench) -> None:
+    folder = bench.world.keep_receipts(bench.root / "receipts", [])
+    (folder / "one.txt").write_text(bench.world.versions[0]["receipt"])
+    assert bench.audit(receipts=folder).counts["receipts"] == 1
+
+
+def test_a_torn_line_that_is_not_the_last_is_no_accident(bench: Bench) -> None:
+    folder = bench.world.keep_receipts(bench.root / "receipts", [bench.world.versions[0]["receipt"][:-9], "", ""])
+    assert bench.found(receipts=folder) == ["receipt_forged"]
+
+
+def test_a_folder_that_is_not_there_cannot_be_audited(bench: Bench) -> None:
+    with pytest.raises(Unavailable):
+        bench.audit(receipts=bench.root / "nowhere")
+
+
+def test_a_row_that_vanished_everywhere_is_known_to_the_client(bench: Bench) -> None:
+    folder = bench.keep_receipts()
+    bench.world = World()
+    assert Counter(bench.found(receipts=folder)) == {"version_missing": 5, "object_orphan": 5}
+
+
+def test_a_deleted_row_is_found_without_a_client(bench: Bench) -> None:
+    del bench.world.versions[0]
+    assert set(bench.found()) == {"version_missing", "object_orphan", "ruling_unknown", "script_differs"}
+
+
+def test_a_changed_row_differs_from_its_receipt_and_its_fact(bench: Bench) -> None:
+    bench.world.versions[0]["size_bytes"] += 1
+    assert Counter(bench.found()) == {"version_differs": 2, "object_corrupt": 1}
+
+
+def test_a_row_with_another_receipt_than_the_client(bench: Bench) -> None:
+    folder = bench.keep_receipts()
+    row = bench.world.versions[0]
+    row["receipt"] = sign({**verify(row["receipt"]), "iat": 1})
+    assert bench.found(receipts=folder) == ["receipt_differs"]
+
+
+def test_a_row_with_a_forged_receipt(bench: Bench) -> None:
+    bench.world.versions[0]["receipt"] += "x"
+    assert bench.found() == ["receipt_forged"]
+
+
+def test_a_gap_in_the_versions_of_a_work(bench: Bench) -> None:
+    bench.world.versions[-1]["version"] = 4
+    assert "version_gap" in bench.found()
+
+
+def test_an_object_that_is_gone(bench: Bench) -> None:
+    bench.objects.path_of("work/s-ann-1").unlink()
+    report = bench.audit()
+    assert [violation.code for violation in report.violations] == [Code.OBJECT_MISSING]
+    assert report.violations[0].ids["submission_id"] == "s-ann-1"
+
+
+def test_an_object_with_one_other_byte(bench: Bench) -> None:
+    path = bench.objects.path_of("work/s-ann-1")
+    path.write_bytes(b"T" + path.read_bytes()[1:])
+    assert bench.found() == ["object_corrupt"]
+
+
+def test_an_object_that_was_cut(bench: Bench) -> None:
+    os.truncate(bench.objects.path_of("work/s-ann-1"), 3)
+    assert bench.found() == ["object_corrupt"]
+
+
+def test_an_old_object_that_nobody_knows(bench: Bench) -> None:
+    bench.objects.put("work/stranger", b"who am I")
+    os.utime(bench.objects.path_of("work/stranger"), (0, 0))
+    assert bench.found(settled=False) == ["object_orphan"]
+
+
+def test_a_young_object_that_nobody_knows_is_only_mentioned(bench: Bench) -> None:
+    bench.objects.put("work/stranger", b"who am I")
+    report = bench.audit(settled=False)
+    assert report.clean
+    assert [violation.ids["object_key"] for violation in report.unsettled] == ["work/stranger"]
+
+
+def test_a_version_that_was_never_announced(bench: Bench) -> None:
+    del bench.world.submission_outbox[0]
+    assert "fact_missing" in bench.found()
+
+
+def test_a_pruned_outbox_is_made_up_for_by_the_trail(bench: Bench) -> None:
+    inspections = bench.world.inspections()
+    inspections["submission"].streams["outbox"] = []
+    inspections["marking"].streams["outbox"] = []
+    assert bench.report_of(inspections).clean
+
+
+def test_a_version_announced_twice(bench: Bench) -> None:
+    bench.world.submission_outbox.append({**bench.world.submission_outbox[0], "ce_id": "e-again"})
+    assert Counter(bench.found()) == {"fact_duplicate": 1, "obligation_missing": 1}
+
+
+def test_a_fact_that_the_trail_never_heard_of(bench: Bench) -> None:
+    inspections = bench.world.inspections()
+    del inspections["operations"].streams["trail"][-1]
+    assert [violation.code for violation in bench.report_of(inspections).violations] == [Code.FACT_MISSING]
+
+
+def test_a_changed_event_of_the_trail(bench: Bench) -> None:
+    inspections = bench.world.inspections()
+    inspections["operations"].streams["trail"][2]["ce_id"] = "another"
+    assert Code.CHAIN_BROKEN in {violation.code for violation in bench.report_of(inspections).violations}
+
+
+def test_a_version_without_a_ruling(bench: Bench) -> None:
+    del bench.world.rulings[1]
+    assert bench.found() == ["ruling_missing"]
+
+
+def test_a_version_with_two_rulings(bench: Bench) -> None:
+    bench.world.rulings.append(bench.world.rulings[0])
+    assert bench.found() == ["ruling_duplicate"]
+
+
+def test_a_ruling_on_nothing(bench: Bench) -> None:
+    bench.world.rulings.append({**bench.world.rulings[0], "submission_id": "s-nobody-1"})
+    assert bench.found() == ["ruling_unknown"]
+
+
+def test_a_work_without_a_script(bench: Bench) -> None:
+    del bench.world.scripts[0]
+    assert bench.found() == ["script_missing"]
+
+
+def test_a_script_held_for_a_known_reason(bench: Bench) -> None:
+    bench.world.scripts[0] |= {"state": "held", "waits_for": "group", "tutor_ref": None}
+    assert bench.found() == []
+
+
+@pytest.mark.parametrize("place", [{"state": "held", "waits_for": "unknown"}, {"state": "lost"}, {"tutor_ref": None}])
+def test_a_script_that_is_nowhere(bench: Bench, place: dict[str, object]) -> None:
+    bench.world.scripts[0] |= place
+    assert bench.found() == ["hold_unknown"]
+
+
+def test_a_script_with_the_version_of_another_work(bench: Bench) -> None:
+    bench.world.scripts[0]["taken_submission_id"] = "s-bob-1"
+    assert bench.found() == ["script_differs"]
+
+
+@pytest.mark.parametrize("purpose", ["receipt", "new_script", "version_not_taken", "version_question"])
+def test_a_removed_obligation(bench: Bench, purpose: str) -> None:
+    place = [row["purpose"] for row in bench.world.obligations].index(purpose)
+    del bench.world.obligations[place]
+    assert bench.found() == ["obligation_missing"]
+
+
+def test_an_obligation_twice(bench: Bench) -> None:
+    bench.world.obligations.append(bench.world.obligations[0])
+    assert bench.found() == ["obligation_duplicate"]
+
+
+def test_an_obligation_whose_delivery_is_not_there(bench: Bench) -> None:
+    del bench.world.deliveries[0]
+    assert bench.found() == ["delivery_missing"]
+
+
+def test_an_obligation_that_waits_for_a_person(bench: Bench) -> None:
+    bench.world.obligations[0] |= {"state": "held", "waits_for": "person", "delivery_id": None}
+    assert bench.found() == []
+
+
+def test_an_obligation_that_waits_for_nothing_known(bench: Bench) -> None:
+    bench.world.obligations[0] |= {"state": "held", "waits_for": "godot", "delivery_id": None}
+    assert bench.found() == ["delivery_missing"]
+
+
+def test_a_mail_that_says_sent_and_is_not_there(bench: Bench) -> None:
+    assert bench.found(messages=lambda message_id: message_id != "<d-1@etma>") == ["delivery_missing"]
+
+
+def test_a_mail_that_is_there_twice(bench: Bench) -> None:
+    assert bench.found(messages=lambda message_id: 1 + (message_id == "<d-1@etma>")) == ["delivery_duplicate"]
+
+
+@pytest.mark.parametrize("state", ["queued", "sending", "uncertain"])
+def test_a_delivery_under_way_is_not_settled(bench: Bench, state: str) -> None:
+    bench.world.deliveries[0]["state"] = state
+    assert bench.found() == ["not_settled"]
+    assert bench.found(settled=False) == []
+
+
+def test_a_digest_under_way_is_not_settled(bench: Bench) -> None:
+    bench.world.obligations[1] |= {"state": "pending", "delivery_id": None}
+    assert bench.found() == ["not_settled"]
+    assert bench.found(settled=False) == []
+
+
+def test_what_is_young_is_in_flight(bench: Bench) -> None:
+    bench.world.rulings.clear()
+    bench.world.scripts.clear()
+    bench.world.obligations.clear()
+    report = bench.audit(settled=False, now=NOON + timedelta(seconds=59))
+    assert report.clean
+    assert report.counts["in_flight"] == 9
+
+
+def test_what_is_older_than_the_settling_time_is_missed(bench: Bench) -> None:
+    bench.world.rulings.clear()
+    assert bench.found(settled=False, now=NOON + timedelta(seconds=60)) == ["ruling_missing"] * 5
+
+
+def test_a_stream_of_another_shape_cannot_be_audited(bench: Bench) -> None:
+    del bench.world.rulings[0]["version"]
+    with pytest.raises(Unavailable):
+        bench.audit()
+
+
+def test_a_broken_value_in_an_outbox_is_made_up_for_by_the_trail(bench: Bench) -> None:
+    inspections = bench.world.inspections()
+    inspections["submission"].streams["outbox"] = [{**row, "value": "{"} for row in bench.world.submission_outbox]
+    assert bench.report_of(inspections).clean
+
+
+@pytest.mark.parametrize("figure", ["unpublished", "lag", "parked", "timers_due"])
+def test_messages_under_way_are_not_settled(bench: Bench, figure: str) -> None:
+    inspections = bench.world.inspections()
+    inspections["marking"].figures[figure] = 3
+    violations = bench.report_of(inspections).violations
+    assert [(violation.code, violation.ids) for violation in violations] == [
+        (Code.NOT_SETTLED, {"service": "marking"})
+    ]
+
+
+def test_a_buried_message_is_a_violation_also_of_a_running_system(bench: Bench) -> None:
+    inspections = bench.world.inspections()
+    inspections["notifier"].figures["dead_letters"] = 1
+    violations = bench.report_of(inspections, settled=False).violations
+    assert [violation.code for violation in violations] == [Code.DEAD_LETTER]

@@ -1,0 +1,149 @@
+"""The command line says by its exit code and its output what the audit and the dead letters are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from services.operations.commands import Tools, add_commands
+from services.operations.dead_letters.handlers import DeadLetterDesk
+from services.operations.reconciliation.handlers import Audit
+from shared.errors import NotFound
+from tests.support.objects import FilledStore
+from tests.integration.operations_world import NOON, World, finished_world, verify
+
+
+@dataclass(frozen=True)
+class Letter:
+    id: str
+    reason: str
+    value: bytes
+    buried_at: datetime
+    state: str = "buried"
+
+
+class LetterList:
+    """The dead letters of a service in a list."""
+
+    def __init__(self, *letters: Letter) -> None:
+        self.letters = {letter.id: letter for letter in letters}
+
+    def list(self, state: str = "buried") -> Sequence[Letter]:
+        return [letter for letter in self.letters.values() if letter.state == state]
+
+    def show(self, letter_id: str) -> Letter:
+        if letter_id not in self.letters:
+            message = "there is no such dead letter"
+            raise NotFound(message)
+        return self.letters[letter_id]
+
+    def replay(self, letter_id: str) -> str:
+        self.letters[letter_id] = replace(self.show(letter_id), state="replayed")
+        return "replayed"
+
+    def discard(self, letter_id: str, reason: str) -> None:
+        self.letters[letter_id] = replace(self.show(letter_id), state="discarded", reason=reason)
+
+
+@dataclass
+class Terminal:
+    world: World
+    root: Path
+    letters: LetterList
+
+    def run(self, *words: str) -> Result:
+        app = typer.Typer()
+        add_commands(app, self.tools)
+        return CliRunner().invoke(app, words)
+
+    @contextmanager
+    def tools(self) -> Iterator[Tools]:
+        yield Tools(
+            audit=Audit(self.world.inspections(), FilledStore(self.root), verify),
+            desk=DeadLetterDesk({"marking": self.letters, "notifier": LetterList()}),
+            now=lambda: NOON + timedelta(hours=1),
+            machine_now=lambda: datetime.now(UTC),
+        )
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    world = finished_world()
+    for submission_id, content in world.contents.items():
+        FilledStore(tmp_path).put(f"work/{submission_id}", content)
+    letters = LetterList(Letter(id="7", reason="KeyError", value=b'{"a": 1}', buried_at=NOON))
+    return Terminal(world=world, root=tmp_path, letters=letters)
+
+
+def test_a_clean_audit_ends_well_with_counts(terminal: Terminal) -> None:
+    result = terminal.run("audit", "--settled")
+    assert result.exit_code == 0
+    assert "All is well." in result.output
+
+
+def test_a_clean_audit_for_machines(terminal: Terminal) -> None:
+    said = json.loads(terminal.run("audit", "--settled", "--json").output)
+    assert (said["clean"], said["violations"], said["counts"]["versions"]) == (True, [], 5)
+
+
+def test_an_audit_with_violations_names_each(terminal: Terminal) -> None:
+    del terminal.world.rulings[0]
+    result = terminal.run("audit")
+    assert result.exit_code == 1
+    assert "ruling_missing: submission_id=s-ann-1" in result.output
+
+
+def test_violations_for_machines_have_code_and_ids(terminal: Terminal) -> None:
+    del terminal.world.rulings[0]
+    result = terminal.run("audit", "--json")
+    (violation,) = json.loads(result.output)["violations"]
+    assert (result.exit_code, violation["code"], violation["ids"]["submission_id"]) == (1, "ruling_missing", "s-ann-1")
+
+
+def test_an_audit_that_cannot_read_does_not_say_that_all_is_well(terminal: Terminal) -> None:
+    result = terminal.run("audit", "--receipts", str(terminal.root / "nowhere"))
+    assert result.exit_code == 2
+
+
+def test_dead_letters_are_listed_with_their_service(terminal: Terminal) -> None:
+    (letter,) = json.loads(terminal.run("dead-letters", "list", "--json").output)
+    assert (letter["service"], letter["id"], letter["value"]) == ("marking", "7", '{"a": 1}')
+
+
+def test_dead_letters_are_listed_for_people(terminal: Terminal) -> None:
+    assert "KeyError" in terminal.run("dead-letters", "list").output
+    assert "There are none." in terminal.run("dead-letters", "list", "--service", "notifier").output
+
+
+def test_a_dead_letter_is_shown(terminal: Terminal) -> None:
+    assert "reason: KeyError" in terminal.run("dead-letters", "show", "7", "--service", "marking").output
+
+
+def test_a_dead_letter_is_replayed(terminal: Terminal) -> None:
+    result = terminal.run("dead-letters", "replay", "7", "--service", "marking", "--json")
+    assert json.loads(result.output) == {"outcome": "replayed"}
+    assert terminal.letters.letters["7"].state == "replayed"
+
+
+def test_a_dead_letter_is_discarded_with_its_reason(terminal: Terminal) -> None:
+    words = ("dead-letters", "discard", "7", "--service", "marking", "--reason", "a test message")
+    assert terminal.run(*words).exit_code == 0
+    assert terminal.letters.letters["7"].reason == "a test message"
+
+
+def test_nothing_is_discarded_without_a_reason(terminal: Terminal) -> None:
+    assert terminal.run("dead-letters", "discard", "7", "--service", "marking").exit_code == 2
+    assert terminal.letters.letters["7"].state == "buried"
+
+
+@pytest.mark.parametrize("words", [("8", "--service", "marking"), ("7", "--service", "nobody")])
+def test_an_unknown_letter_or_service_is_said(terminal: Terminal, words: tuple[str, ...]) -> None:
+    assert terminal.run("dead-letters", "show", *words).exit_code == 2
