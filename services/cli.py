@@ -58,7 +58,8 @@ def opened(settings: Settings | None = None) -> Iterator[Embedded]:
 
 @app.command()
 def serve(
-    *, demo: Annotated[bool, typer.Option("--demo", help="Load the demo university and offer the demo sign-in.")] = False
+    *,
+    demo: Annotated[bool, typer.Option("--demo", help="Load the demo university and offer the demo sign-in.")] = False,
 ) -> None:
     """Serve the whole system from one process until Ctrl-C."""
     settings = Settings(demo=True) if demo else Settings()
@@ -120,7 +121,9 @@ def _known_people(system: Embedded, identifiers: set[str]) -> dict[str, str]:
         known = system.identity.people.store.by_identifier(sorted(identifiers), tx)
     missing = sorted(identifiers - known.keys())
     if missing:
-        _fail(f"The file names people whom nobody described: {', '.join(missing[:10])}. Add them under students or staff.")
+        _fail(
+            f"The file names people whom nobody described: {', '.join(missing[:10])}. Add them under students or staff."
+        )
     return {identifier: row["person_ref"] for identifier, row in known.items()}
 
 
@@ -160,7 +163,7 @@ def verify_receipt(
     content: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="The file handed in.")] = None,
     jwks: Annotated[Path | None, typer.Option(exists=True, help="Public keys; default: those of this system.")] = None,
 ) -> None:
-    """Check a receipt's signature, and with --content that it speaks of this very file. Exit 1 when it does not hold."""
+    """Check a receipt's signature, and with --content that it speaks of this very file. Exit 1 when not."""
     try:
         claims = verify(file.read_text(encoding="utf-8", errors="replace"), _public_keys(jwks))
     except BadReceipt as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from shared.inspection import Inspection
 from shared.messaging.consumer import Consumer, ConsumerLoop
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.relay import Relay
-from shared.service import LoopThread, Service
+from shared.service import Loop, LoopThread, Service
 from shared.settings import Settings
 from shared.timers import TimersLoop
 from shared.web.app import create_app
@@ -64,9 +64,7 @@ class Embedded:
 
     def dead_letters(self) -> dict[str, DeadLetters]:
         """Each service's dead letters."""
-        return {
-            service.name: DeadLetters(service.database, self.consumers[service.name]) for service in self.services
-        }
+        return {service.name: DeadLetters(service.database, self.consumers[service.name]) for service in self.services}
 
     def app(self) -> FastAPI:
         """The web application with every service's routes."""
@@ -106,24 +104,31 @@ class Embedded:
     def _all_read(self) -> bool:
         return all(thread.loop.is_caught_up() for thread in self.threads if isinstance(thread.loop, ConsumerLoop))
 
-    def _loops(self) -> Iterator[Relay | ConsumerLoop | TimersLoop]:
+    def _loops(self) -> Iterator[Loop]:
         for service in self.services:
             yield Relay(service.database, self.platform.bus)
             if service.topics:
                 yield ConsumerLoop(self.consumers[service.name], self.platform.bus, service.topics)
             if service.timer_handlers:
                 yield TimersLoop(service.database, service.timer_handlers)
-            yield from service.loops  # type: ignore[misc]
+            yield from service.loops
 
     def _wake_each_other(self) -> None:
-        consumers = [thread for thread in self.threads if isinstance(thread.loop, ConsumerLoop)]
-        self.platform.bus.on_append(lambda: [thread.wake() for thread in consumers])  # type: ignore[arg-type, func-returns-value]
+        self.platform.bus.on_append(_waking([t for t in self.threads if isinstance(t.loop, ConsumerLoop)]))
+        producers = [thread for thread in self.threads if not isinstance(thread.loop, ConsumerLoop)]
         for service in self.services:
-            own = [thread for thread in self.threads if not isinstance(thread.loop, ConsumerLoop)]
-            service.database.on_commit(lambda own=own: [thread.wake() for thread in own])  # type: ignore[misc]
+            service.database.on_commit(_waking([t for t in producers if t.loop.name.startswith(f"{service.name}.")]))
 
     def _failed(self, name: str) -> None:
         """A loop gave up: the process is not ready any more; see `problems`."""
+
+
+def _waking(threads: Sequence[LoopThread]) -> Callable[[], None]:
+    def wake() -> None:
+        for thread in threads:
+            thread.wake()
+
+    return wake
 
 
 def _in_flight(status: Mapping[str, object]) -> bool:

@@ -46,7 +46,11 @@ SYSTEM = Context()
 
 
 def upsert(
-    table: sa.Table, *, key: Sequence[str], update: Sequence[str] | None = None, where: Any = None  # noqa: ANN401 - SQL
+    table: sa.Table,
+    *,
+    key: Sequence[str],
+    update: Sequence[str] | None = None,
+    where: Any = None,  # noqa: ANN401 - SQL
 ) -> Any:  # noqa: ANN401 - both dialects' Insert
     """INSERT … ON CONFLICT(key) DO UPDATE of the named columns (None: all but the key; empty: DO NOTHING)."""
     statement = insert(table)
@@ -174,8 +178,9 @@ class Database:
         self.source = source
         self.clock = clock
         self.url = url
-        self.engine = sa.create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, pool_size=20,
-                                       max_overflow=40)
+        self.engine = sa.create_engine(
+            url, connect_args={"timeout": 30, "check_same_thread": False}, pool_size=20, max_overflow=40
+        )
         sa.event.listen(self.engine, "connect", _prepare)
         sa.event.listen(self.engine, "begin", _begin)
         self._after_publish: list[Callable[[], None]] = []
@@ -190,12 +195,11 @@ class Database:
 
         A database that is away raises `Unavailable`, a full disk `StorageFull`.
         """
-        with _vendor_errors():
-            with self.engine.connect() as connection, connection.begin() as begun:
-                tx = Transaction(connection, source=self.source, clock=self.clock, context=context)
-                yield tx
-                kill_point(f"{self.source}.before_commit")
-                begun.commit()
+        with _vendor_errors(), self.engine.connect() as connection, connection.begin() as begun:
+            tx = Transaction(connection, source=self.source, clock=self.clock, context=context)
+            yield tx
+            kill_point(f"{self.source}.before_commit")
+            begun.commit()
         kill_point(f"{self.source}.committed")
         tx.committed()
         for call in self._after_publish:

@@ -50,7 +50,7 @@ def messaging_status(database: Database, bus: Bus | None = None) -> dict[str, ob
         backlog, oldest = connection.execute(
             sa.select(sa.func.count(), sa.func.min(outbox.c.recorded_at)).where(unpublished)
         ).one()
-        states = dict(
+        states: dict[str, int] = dict(
             connection.execute(sa.select(dead_letter.c.state, sa.func.count()).group_by(dead_letter.c.state)).all()
         )
         places = connection.execute(sa.select(progress)).all()

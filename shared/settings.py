@@ -20,9 +20,13 @@ class Settings(BaseSettings):
     base_url: str = Field(default="", description="address for links in mail and receipts; default: host and port")
     clock_url: str = Field(default="system://", description="`system://`, or `stepped+file://PATH` for a replay")
     replay: bool = Field(default=False, description="allow a stepped clock; only for replays")
-    digest_window_seconds: int = Field(default=900, ge=0, description="how long a tutor's mail gathers news; 0 = at once")
+    digest_window_seconds: int = Field(
+        default=900, ge=0, description="how long a tutor's mail gathers news; 0 = at once"
+    )
     mail_domain: str = Field(default="etma.example.org", description="right side of Message-IDs and of the sender")
-    settle_seconds: int = Field(default=60, ge=0, description="how young a fact may be to count as in flight in an audit")
+    settle_seconds: int = Field(
+        default=60, ge=0, description="how young a fact may be to count as in flight in an audit"
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
 
     @property

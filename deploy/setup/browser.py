@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -37,7 +38,7 @@ def install_from_playwright() -> str | None:
     where = "from playwright.sync_api import sync_playwright as p\nwith p() as b: print(b.chromium.executable_path)"
     answer = subprocess.run([sys.executable, "-c", where], capture_output=True, text=True, check=False)
     path = answer.stdout.strip()
-    return path if path and os.path.exists(path) else None
+    return path if path and Path(path).exists() else None
 
 
 def main() -> int:

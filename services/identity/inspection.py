@@ -28,6 +28,8 @@ class IdentityInspection:
 
     def _persons(self, after: str, limit: int) -> list[dict[str, object]]:
         ref = person_table.c.person_ref
-        query = sa.select(ref.label("position"), ref, person_table.c.revision).where(ref > after).order_by(ref).limit(limit)
+        query = (
+            sa.select(ref.label("position"), ref, person_table.c.revision).where(ref > after).order_by(ref).limit(limit)
+        )
         with self.database.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]

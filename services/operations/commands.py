@@ -117,9 +117,7 @@ def _add_mending(letters: typer.Typer, open_tools: OpenTools) -> None:
         _run(open_tools, lambda desk: desk.discard(service, letter_id, reason=reason), as_json=as_json)
 
 
-def _run(
-    open_tools: OpenTools, ask: Callable[[DeadLetterDesk], Mapping[str, object]], *, as_json: bool
-) -> None:
+def _run(open_tools: OpenTools, ask: Callable[[DeadLetterDesk], Mapping[str, object]], *, as_json: bool) -> None:
     with open_tools() as tools:
         try:
             answer = ask(tools.desk)

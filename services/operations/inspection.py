@@ -14,9 +14,7 @@ class OperationsInspection:
 
     kinds: Mapping[str, str]
 
-    def __init__(
-        self, trail: TrailViews, messaging: ReadMessaging, status: Callable[[], dict[str, object]]
-    ) -> None:
+    def __init__(self, trail: TrailViews, messaging: ReadMessaging, status: Callable[[], dict[str, object]]) -> None:
         self.trail = trail
         self.messaging = messaging
         self.figures = status

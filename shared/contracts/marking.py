@@ -31,7 +31,7 @@ class AllocationReason(FactEnum):
 
 
 class VersionTaken(Fact):
-    """This version is now the one to be marked."""
+    """A version is now the one to be marked."""
 
     topic = MARKING
     key_field = "work_id"
@@ -45,7 +45,7 @@ class VersionTaken(Fact):
 
 
 class VersionNotTaken(Fact):
-    """This version was kept but is not the one to be marked; `tutor_ref` is asked."""
+    """A version was kept but is not the one to be marked; `tutor_ref` is asked."""
 
     topic = MARKING
     key_field = "work_id"

@@ -25,6 +25,7 @@ from shared.messaging.tables import dead_letter, inbox, progress
 Handler = Callable[[Sequence[Any], Transaction], None]
 HandlerTable = Mapping[type[Fact], Handler]
 
+
 def merged(*tables: HandlerTable) -> HandlerTable:
     """One table out of several; a fact that stands in more than one goes to each handler, in the order given."""
     kinds = dict.fromkeys(kind for table in tables for kind in table)
@@ -47,7 +48,7 @@ CHUNK = 500
 log = structlog.get_logger()
 
 
-class Stopped(Exception):  # noqa: N818 - a state, not an error of the caller
+class Stopped(Exception):
     """The consumer refuses to go on: its log is not the one it knew, or everything fails. A person must look."""
 
 
@@ -73,28 +74,28 @@ class Consumer:
             raise Stopped(self.stopped)
         try:
             self._apply(topic, partition, records, topic_id)
-            self._failures_in_a_row = 0
         except (Unavailable, Stopped):
             raise
-        except Exception:
-            if len(records) > 1:
-                log.warning("consumer.batch_split", consumer=self.name, topic=topic.name, records=len(records))
+        except Exception as error:  # noqa: BLE001 - the consumer is the edge: the class decides what happens
+            log.warning("consumer.batch_failed", consumer=self.name, topic=topic.name, error=type(error).__name__)
             for record in records:
                 self._apply_alone(topic, partition, record, topic_id)
+        else:
+            self._failures_in_a_row = 0
 
     def _apply_alone(self, topic: Topic, partition: int, record: Record, topic_id: str) -> None:
         for attempt in range(1, ATTEMPTS_BEFORE_BURIAL + 1):
             try:
                 self._apply(topic, partition, [record], topic_id)
-                self._failures_in_a_row = 0
-                return
             except (Unavailable, Stopped):
                 raise
-            except Rejected as error:
-                return self._bury(topic, partition, record, topic_id, error, attempt)
-            except Exception as error:
-                if attempt == ATTEMPTS_BEFORE_BURIAL:
-                    return self._bury(topic, partition, record, topic_id, error, attempt)
+            except Exception as error:  # noqa: BLE001 - as above
+                if isinstance(error, Rejected) or attempt == ATTEMPTS_BEFORE_BURIAL:
+                    self._bury(topic, partition, record, topic_id, error, attempt)
+                    return
+            else:
+                self._failures_in_a_row = 0
+                return
 
     def _apply(self, topic: Topic, partition: int, records: Sequence[Record], topic_id: str) -> None:
         with self.database.transaction() as tx:

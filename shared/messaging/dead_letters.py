@@ -37,8 +37,14 @@ class DeadLetter:
 
     def record(self) -> Record:
         """The record as the consumer first saw it."""
-        return Record(topic=self.topic, partition=self.partition, offset=self.offset, key=self.key,
-                      headers=self.headers, value=self.value)
+        return Record(
+            topic=self.topic,
+            partition=self.partition,
+            offset=self.offset,
+            key=self.key,
+            headers=self.headers,
+            value=self.value,
+        )
 
 
 class DeadLetters:
@@ -96,7 +102,9 @@ class DeadLetters:
     def _promote(self, tx: Transaction, letter: DeadLetter) -> None:
         following = (
             sa.select(dead_letter.c.id)
-            .where(dead_letter.c.state == "parked", dead_letter.c.topic == letter.topic, dead_letter.c.key == letter.key)
+            .where(
+                dead_letter.c.state == "parked", dead_letter.c.topic == letter.topic, dead_letter.c.key == letter.key
+            )
             .order_by(dead_letter.c.offset)
             .limit(1)
             .scalar_subquery()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 
 import sqlalchemy as sa
 
@@ -65,7 +64,9 @@ class LocalBus:
         with self.database.transaction() as tx:
             rows = [{"name": name, "topic_id": str(uuid.uuid4()), "partitions": PARTITIONS} for name in topics]
             tx.connection.execute(upsert(topic_table, key=["name"], update=()), rows)
-            ends = [{"topic": name, "partition": part, "next_offset": 0} for name in topics for part in range(PARTITIONS)]
+            ends = [
+                {"topic": name, "partition": part, "next_offset": 0} for name in topics for part in range(PARTITIONS)
+            ]
             tx.connection.execute(upsert(end, key=["topic", "partition"], update=()), ends)
         with self.database.reading() as connection:
             self._topics = {row.name: row for row in connection.execute(sa.select(topic_table))}
@@ -89,7 +90,9 @@ class LocalBus:
 
     def _known(self, connection: sa.Connection, ids: Sequence[str]) -> Iterator[str]:
         for start in range(0, len(ids), 500):
-            yield from connection.execute(sa.select(log.c.ce_id).where(log.c.ce_id.in_(ids[start : start + 500]))).scalars()
+            yield from connection.execute(
+                sa.select(log.c.ce_id).where(log.c.ce_id.in_(ids[start : start + 500]))
+            ).scalars()
 
     def _rows(
         self, messages: Sequence[Message], known: set[str], ends: dict[tuple[str, int], int]
@@ -120,8 +123,14 @@ class LocalBus:
         )
         with self.database.reading() as connection:
             return [
-                Record(topic=row.topic, partition=row.partition, offset=row.offset, key=row.key, headers=row.headers,
-                       value=row.value)
+                Record(
+                    topic=row.topic,
+                    partition=row.partition,
+                    offset=row.offset,
+                    key=row.key,
+                    headers=row.headers,
+                    value=row.value,
+                )
                 for row in connection.execute(query)
             ]
 

@@ -35,16 +35,16 @@ class Relay:
         if not rows:
             return False
         kill_point("relay.read")
-        self.bus.append([Message.from_parts(topic=row.topic, key=row.key, headers=row.headers, value=row.value) for row in rows])
+        self.bus.append(
+            [Message.from_parts(topic=row.topic, key=row.key, headers=row.headers, value=row.value) for row in rows]
+        )
         kill_point("relay.acknowledged")
         self._mark([row.position for row in rows])
         return True
 
     def _mark(self, positions: list[int]) -> None:
         with self.database.transaction() as tx:
-            tx.connection.execute(
-                sa.update(outbox).where(outbox.c.position.in_(positions)).values(published_at=tx.now)
-            )
+            tx.connection.execute(sa.update(outbox).where(outbox.c.position.in_(positions)).values(published_at=tx.now))
 
     def prune(self) -> int:
         """Delete at most a thousand rows that were published more than fourteen days ago; returns how many."""
@@ -55,5 +55,3 @@ class Relay:
                 .limit(PRUNE_STEP)
             )
             return tx.connection.execute(sa.delete(outbox).where(outbox.c.position.in_(old))).rowcount
-
-

@@ -27,8 +27,12 @@ outbox = sa.Table(
     sa.Column("value", sa.LargeBinary, nullable=False),
     sa.Column("recorded_at", UtcDateTime, nullable=False),
     sa.Column("published_at", UtcDateTime),
-    sa.Index("outbox_unpublished", "position", sqlite_where=sa.text("published_at IS NULL"),
-             postgresql_where=sa.text("published_at IS NULL")),
+    sa.Index(
+        "outbox_unpublished",
+        "position",
+        sqlite_where=sa.text("published_at IS NULL"),
+        postgresql_where=sa.text("published_at IS NULL"),
+    ),
     sa.Index("outbox_published", "published_at"),
     sqlite_autoincrement=True,
 )
@@ -56,8 +60,9 @@ dead_letter = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("consumer", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, sa.CheckConstraint("state IN ('buried','parked','replayed','discarded')"),
-              nullable=False),
+    sa.Column(
+        "state", sa.Text, sa.CheckConstraint("state IN ('buried','parked','replayed','discarded')"), nullable=False
+    ),
     sa.Column("topic", sa.Text, nullable=False),
     sa.Column("partition", sa.Integer, nullable=False),
     sa.Column("offset", sa.BigInteger, nullable=False),
@@ -70,8 +75,14 @@ dead_letter = sa.Table(
     sa.Column("resolved_at", UtcDateTime),
     sa.Column("resolution", sa.Text),
     sa.UniqueConstraint("consumer", "topic", "partition", "offset", name="dead_letter_place"),
-    sa.Index("dead_letter_open", "consumer", "topic", "key", sqlite_where=sa.text("state IN ('buried','parked')"),
-             postgresql_where=sa.text("state IN ('buried','parked')")),
+    sa.Index(
+        "dead_letter_open",
+        "consumer",
+        "topic",
+        "key",
+        sqlite_where=sa.text("state IN ('buried','parked')"),
+        postgresql_where=sa.text("state IN ('buried','parked')"),
+    ),
     sqlite_autoincrement=True,
 )
 

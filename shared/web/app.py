@@ -130,26 +130,34 @@ def _answer_errors(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(EtmaError)
     def ours(request: Request, error: EtmaError) -> Response:
-        return _answer(request, pages, error.status, code=error.code, title=error.title, detail=error.detail, **error.extra)
+        return _answer(
+            request, pages, error.status, code=error.code, title=error.title, detail=error.detail, **error.extra
+        )
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
         fields = [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in error.errors()]
         detail = "; ".join(f"{field['field']}: {field['message']}" for field in fields)
-        return _answer(request, pages, 422, code="invalid_request", title="The request is not valid", detail=detail, errors=fields)
+        return _answer(
+            request, pages, 422, code="invalid_request", title="The request is not valid", detail=detail, errors=fields
+        )
 
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
         title = HTTPStatus(error.status_code).phrase
         words = {404: "There is no such page.", 405: "This cannot be done here."}.get(error.status_code, title)
-        return _answer(request, pages, error.status_code, code=title.lower().replace(" ", "_"), title=title, detail=words)
+        return _answer(
+            request, pages, error.status_code, code=title.lower().replace(" ", "_"), title=title, detail=words
+        )
 
     @app.exception_handler(Exception)
     def unknown(request: Request, error: Exception) -> Response:
         reference = request.state.correlation_id
         log.error("http.failed", reference=reference, exc_info=error)
         detail = f"Nothing you did is wrong. If it happens again, tell us this reference: {reference}."
-        return _answer(request, pages, 500, code="internal_error", title="Something went wrong", detail=detail, reference=reference)
+        return _answer(
+            request, pages, 500, code="internal_error", title="Something went wrong", detail=detail, reference=reference
+        )
 
 
 def _answer(

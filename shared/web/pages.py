@@ -16,6 +16,7 @@ from shared.web.sessions import form_token, quiet_principal_of
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+KILOBYTE = 1024
 
 _STATES = {
     "on_time": "On time",
@@ -59,11 +60,11 @@ class Pages:
 
 def describe_size(size_bytes: int) -> str:
     """A size for people, for example `58 KB`."""
-    if size_bytes < 1024:
+    if size_bytes < KILOBYTE:
         return f"{size_bytes} bytes"
-    if size_bytes < 1024 * 1024:
-        return f"{size_bytes / 1024:.0f} KB"
-    return f"{size_bytes / (1024 * 1024):.1f} MB"
+    if size_bytes < KILOBYTE**2:
+        return f"{size_bytes / KILOBYTE:.0f} KB"
+    return f"{size_bytes / KILOBYTE**2:.1f} MB"
 
 
 def describe_state(state: str | datetime | None) -> str:

@@ -85,7 +85,11 @@ class House:
     def fire_digests(self) -> None:
         """Fire the timers that are due now, as the timer loop does."""
         with self.database.transaction() as tx:
-            due = [row.key for row in tx.connection.execute(sa.text("SELECT * FROM timer")) if row.due_at <= tx.now.isoformat(timespec="microseconds")]
+            due = [
+                row.key
+                for row in tx.connection.execute(sa.text("SELECT * FROM timer"))
+                if row.due_at <= tx.now.isoformat(timespec="microseconds")
+            ]
             self.dispatcher.fire([Timer(kind="digest", key=key, due_at=tx.now, payload={}) for key in due], tx)
             for key in due:
                 tx.connection.execute(sa.text("DELETE FROM timer WHERE key = :key"), {"key": key})

@@ -46,7 +46,9 @@ def at(minute: int) -> datetime:
     return NOON + timedelta(minutes=minute)
 
 
-def received(work_id: str = "w1", *, version: int = 1, assignment_id: str = TMA01, minute: int = 0) -> SubmissionReceived:
+def received(
+    work_id: str = "w1", *, version: int = 1, assignment_id: str = TMA01, minute: int = 0
+) -> SubmissionReceived:
     return SubmissionReceived(
         work_id=work_id,
         submission_id=f"s-{work_id}-{version}",

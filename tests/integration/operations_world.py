@@ -1,4 +1,4 @@
-"""A small finished world for the audit: every service's streams in lists, real objects and a real folder of receipts."""
+"""A finished world of rows, objects and receipts for the audit, which a test then damages."""
 
 from __future__ import annotations
 

@@ -330,9 +330,7 @@ def test_messages_under_way_are_not_settled(bench: Bench, figure: str) -> None:
     inspections = bench.world.inspections()
     inspections["marking"].figures[figure] = 3
     violations = bench.report_of(inspections).violations
-    assert [(violation.code, violation.ids) for violation in violations] == [
-        (Code.NOT_SETTLED, {"service": "marking"})
-    ]
+    assert [(violation.code, violation.ids) for violation in violations] == [(Code.NOT_SETTLED, {"service": "marking"})]
 
 
 def test_a_buried_message_is_a_violation_also_of_a_running_system(bench: Bench) -> None:

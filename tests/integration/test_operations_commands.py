@@ -17,8 +17,8 @@ from services.operations.commands import Tools, add_commands
 from services.operations.dead_letters.handlers import DeadLetterDesk
 from services.operations.reconciliation.handlers import Audit
 from shared.errors import NotFound
-from tests.support.objects import FilledStore
 from tests.integration.operations_world import NOON, World, finished_world, verify
+from tests.support.objects import FilledStore
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def statements() -> Iterator[list[str]]:
     """Collect the statements of all databases meanwhile; one executed for many rows is one."""
     seen: list[str] = []
 
-    def note(*event: Any) -> None:  # noqa: ANN401 - what SQLAlchemy hands over
+    def note(*event: Any) -> None:
         if not event[2].startswith(("PRAGMA", "BEGIN")):
             seen.append(event[2])
 

@@ -42,7 +42,9 @@ class People:
         self.store.save_all(fresh, tx)
         refs = {identifier: str(row["person_ref"]) for identifier, row in rows.items()}
         grants = [
-            {"person_ref": refs[entry.identifier], "role": role, "scope": "*"} for entry in entries for role in entry.roles
+            {"person_ref": refs[entry.identifier], "role": role, "scope": "*"}
+            for entry in entries
+            for role in entry.roles
         ]
         self.store.grant_all(grants, tx)
         tx.publish_all(PersonRecorded.model_validate(row) for row in fresh)

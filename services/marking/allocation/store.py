@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -86,12 +86,19 @@ class ScriptStore:
             names = [name for name in _COLUMNS if name != "work_id"]
             tx.connection.execute(upsert(script_table, key=["work_id"], update=names), rows)
 
-    def add_rulings(
-        self, ruled: Sequence[tuple[SubmissionReceived, str, str | None]], tx: Transaction
-    ) -> None:
+    def add_rulings(self, ruled: Sequence[tuple[SubmissionReceived, str, str | None]], tx: Transaction) -> None:
         """Write the ruling (`taken` or `not_taken`, and why) of each version, once."""
-        wanted = {"submission_id", "work_id", "version", "object_key", "object_version", "media_type", "size_bytes",
-                  "sha256", "arrived_at"}
+        wanted = {
+            "submission_id",
+            "work_id",
+            "version",
+            "object_key",
+            "object_version",
+            "media_type",
+            "size_bytes",
+            "sha256",
+            "arrived_at",
+        }
         rows = [
             fact.model_dump(include=wanted)
             | {"band": str(fact.band), "ruling": ruling, "reason": reason, "ruled_at": tx.now}
@@ -101,9 +108,9 @@ class ScriptStore:
             tx.connection.execute(sa.insert(ruling_table), rows)
 
 
-def _script(row: Mapping[str, Any]) -> Script:
+def _script(row: sa.RowMapping) -> Script:
     waits_for = HoldReason(row["waits_for"]) if row["waits_for"] else None
-    return Script(**{**row, "state": ScriptState(row["state"]), "waits_for": waits_for})
+    return Script(**{**dict(row), "state": ScriptState(row["state"]), "waits_for": waits_for})
 
 
 def _row(script: Script) -> dict[str, object]:

@@ -48,7 +48,7 @@ class ScriptViews:
     def of_tutor(
         self, connection: sa.Connection, tutor_ref: str, *, after: str = "", state: str | None = None
     ) -> list[ScriptLine]:
-        """A page of the tutor's scripts in the order of assignment and id, from the one after `after` (its place) on."""
+        """A page of the tutor's scripts in the order of assignment and id, from the place after `after` on."""
         place = script_table.c.assignment_id + "/" + script_table.c.work_id
         query = self._lines().where(script_table.c.tutor_ref == tutor_ref, place > after)
         if state is not None:
@@ -87,9 +87,7 @@ class ScriptViews:
     def content(self, connection: sa.Connection, work_id: str, tutor_ref: str) -> Content:
         """The taken version's content; raises `NotFound` unless the script is this tutor's."""
         line = self.script(connection, work_id, tutor_ref)
-        query = sa.select(ruling_table).where(
-            ruling_table.c.work_id == work_id, ruling_table.c.version == line.version
-        )
+        query = sa.select(ruling_table).where(ruling_table.c.work_id == work_id, ruling_table.c.version == line.version)
         row = connection.execute(query).one()
         return Content(
             object_key=row.object_key,

@@ -138,7 +138,7 @@ class Sender:
     what has been there for a minute.
     """
 
-    name = "sender"
+    name = "notifier.sender"
 
     def __init__(self, database: Database, stores: Stores, channel: Channel, settings: SenderSettings) -> None:
         self.database = database

@@ -82,6 +82,4 @@ def _standing(
     since: datetime,
     sequence: int,
 ) -> Standing:
-    return Standing(
-        work_id=fact.work_id, assignment_id=fact.assignment_id, stage=stage, since=since, sequence=sequence
-    )
+    return Standing(work_id=fact.work_id, assignment_id=fact.assignment_id, stage=stage, since=since, sequence=sequence)

@@ -56,7 +56,7 @@ class PipelineViews:
         if assignment_id:
             kept = kept.where(counts.c.assignment_id == assignment_id)
         with self.database.reading() as connection:
-            numbers = {stage: count for stage, count in connection.execute(kept)}
+            numbers = {row[0]: row[1] for row in connection.execute(kept)}
             return [
                 StageCount(
                     stage=stage,

@@ -33,7 +33,9 @@ events = sa.Table(
 )
 for _name in ("work_id", "person_ref", "submission_id", "receipt_id"):
     _column = events.c[_name]
-    sa.Index(f"ix_trail_event_{_name}", _column, sqlite_where=_column.is_not(None), postgresql_where=_column.is_not(None))
+    sa.Index(
+        f"ix_trail_event_{_name}", _column, sqlite_where=_column.is_not(None), postgresql_where=_column.is_not(None)
+    )
 sa.Index("ix_trail_event_correlation_id", events.c.correlation_id)
 
 works = sa.Table(

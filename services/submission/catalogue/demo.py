@@ -70,5 +70,7 @@ def _assignments(today: date) -> list[AssignmentEntry]:
         )
         for index, (title, day) in enumerate(zip(titles, days, strict=True), start=1)
     ]
-    ema = AssignmentEntry(number="EMA30", title="Project report", kind=AssignmentKind.EMA, cut_off=today + timedelta(days=130))
+    ema = AssignmentEntry(
+        number="EMA30", title="Project report", kind=AssignmentKind.EMA, cut_off=today + timedelta(days=130)
+    )
     return [*tmas, ema]

@@ -9,7 +9,6 @@ from typing import Final
 from shared.clock import LONDON
 from shared.contracts import AssignmentKind, LatePolicy, SubmissionCategory
 
-
 TYPES: Final = {
     "pdf": "application/pdf",
     "doc": "application/msword",

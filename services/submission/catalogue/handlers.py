@@ -66,9 +66,13 @@ class CatalogueImport:
         """
         tx.lock("catalogue")
         rows = _rows(university, people)
-        counts = {table.name: self._save(table, rows[table], tx) for table in (assignment_table, enrolment_table, tutor_table)}
+        counts = {
+            table.name: self._save(table, rows[table], tx) for table in (assignment_table, enrolment_table, tutor_table)
+        }
         moved = self._losses(rows[group_table], tx)
-        counts[group_table.name] = self._save(group_table, moved, tx).plus(self._save(group_table, rows[group_table], tx))
+        counts[group_table.name] = self._save(group_table, moved, tx).plus(
+            self._save(group_table, rows[group_table], tx)
+        )
         return counts
 
     def _losses(self, gaining: Sequence[Row], tx: Transaction) -> list[Row]:

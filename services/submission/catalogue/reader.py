@@ -45,14 +45,16 @@ def read_university(text: str) -> University:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise CatalogueMistakes([Mistake(line=line, field="the file", message=str(error.problem))]) from error
-    if not isinstance(data, dict):
+    if root is None or not isinstance(data, dict):
         message = "must hold the fields students, staff and modules"
         raise CatalogueMistakes([Mistake(line=1, field="the file", message=message)])
     try:
         university = University.model_validate(data)
     except ValidationError as error:
         raise CatalogueMistakes([_mistake(root, item) for item in error.errors()]) from error
-    mistakes = [Mistake(line=_line(root, path), field=_dotted(path), message=why) for path, why in _contradictions(university)]
+    mistakes = [
+        Mistake(line=_line(root, path), field=_dotted(path), message=why) for path, why in _contradictions(university)
+    ]
     if mistakes:
         raise CatalogueMistakes(mistakes)
     return university

@@ -1,4 +1,4 @@
-"""The form in which a catalogue comes in: what a file or a program describes, before it is compared with the database."""
+"""The form in which a catalogue comes in: what a file describes, before it is compared with the database."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ class AssignmentEntry(Entry):
             message = f"allowed_types: {', '.join(unknown)} is not known; known are {', '.join(TYPES)}"
             raise ValueError(message)
         if "unknown" in (self.kind, self.category, self.late_policy):
-            message = "kind is tma, ema or dummy; category 1a, 1b, 2, 3 or 4; late_policy refuse, accept_late or next_day_with_penalty"
+            message = (
+                "kind is tma, ema or dummy; category is 1a, 1b, 2, 3 or 4; "
+                "late_policy is refuse, accept_late or next_day_with_penalty"
+            )
             raise ValueError(message)
         return self
 

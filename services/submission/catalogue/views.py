@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import sqlalchemy as sa
 
 from services.submission.catalogue.domain import Assignment
@@ -42,7 +39,7 @@ class CatalogueViews:
         return connection.execute(sa.select(assignment_table.c.assignment_id).limit(1)).first() is None
 
 
-def _assignment(row: Mapping[str, Any]) -> Assignment:
+def _assignment(row: sa.RowMapping) -> Assignment:
     return Assignment(
         **{
             **row,

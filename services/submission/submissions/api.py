@@ -58,9 +58,13 @@ def routes(hand_in: HandIn, views: SubmissionViews, database: Database) -> APIRo
     ) -> ReceiptOut:
         """Hand in one file: multipart, the part named `file`. A retry with the same key gets the same receipt."""
         if not idempotency_key:
-            raise KeyMissing("Send a header Idempotency-Key: a new random value for each version, the same for a retry.")
+            raise KeyMissing(
+                "Send a header Idempotency-Key: a new random value for each version, the same for a retry."
+            )
         check_form(request, student, request.headers.get("x-csrf-token"))
-        attempt = attempt_of(request, assignment_id, student, key=idempotency_key, channel=Channel.API, database=database)
+        attempt = attempt_of(
+            request, assignment_id, student, key=idempotency_key, channel=Channel.API, database=database
+        )
         accepted, _ = await receive(request, hand_in, attempt)
         return ReceiptOut.model_validate(accepted, from_attributes=True)
 
@@ -119,9 +123,7 @@ async def receive(request: Request, hand_in: HandIn, attempt: Attempt) -> tuple[
 
 async def _read(request: Request, incoming: Incoming) -> dict[str, str]:
     pending: list[bytes] = []
-    form = MultipartFile(
-        request.headers.get("content-type", ""), on_name=incoming.take_name, on_bytes=pending.append
-    )
+    form = MultipartFile(request.headers.get("content-type", ""), on_name=incoming.take_name, on_bytes=pending.append)
     try:
         async for chunk in request.stream():
             form.feed(chunk)

@@ -83,9 +83,7 @@ class Incoming:
 
     def finish(self) -> tuple[StoredObject, str]:
         """Judge the content, make it durable; the object and its media type. Raises `Refused`."""
-        media_type = check_content(
-            self.assignment, size_bytes=self.size_bytes, media_type=self._judge.verdict()
-        )
+        media_type = check_content(self.assignment, size_bytes=self.size_bytes, media_type=self._judge.verdict())
         return self._writer.finish({}), media_type
 
 
@@ -93,8 +91,14 @@ class HandIn:
     """The use case: `admit`, then feed the `Incoming`, then `complete`."""
 
     def __init__(
-        self, *, database: Database, objects: ObjectStore, catalogue: CatalogueViews, store: SubmissionStore,
-        signer: ReceiptSigner, issuer: str,
+        self,
+        *,
+        database: Database,
+        objects: ObjectStore,
+        catalogue: CatalogueViews,
+        store: SubmissionStore,
+        signer: ReceiptSigner,
+        issuer: str,
     ) -> None:
         self.database = database
         self.objects = objects
@@ -165,8 +169,14 @@ class HandIn:
             return self._record(attempt, incoming, fact, tx)
 
     def _received(
-        self, attempt: Attempt, assignment: Assignment, stored: StoredObject, media_type: str, band: Band,
-        arrived_at: datetime, tx: Transaction,
+        self,
+        attempt: Attempt,
+        assignment: Assignment,
+        stored: StoredObject,
+        media_type: str,
+        band: Band,
+        arrived_at: datetime,
+        tx: Transaction,
     ) -> SubmissionReceived:
         work_id = work_id_of(attempt.assignment_id, attempt.person_ref)
         cut_off = cut_off_of(assignment)
@@ -196,15 +206,27 @@ class HandIn:
             receipt_id=str(uuid.uuid4()),
         )
 
-    def _record(
-        self, attempt: Attempt, incoming: Incoming, fact: SubmissionReceived, tx: Transaction
-    ) -> Accepted:
+    def _record(self, attempt: Attempt, incoming: Incoming, fact: SubmissionReceived, tx: Transaction) -> Accepted:
         receipt = self.signer.sign(receipt_claims(fact, issuer=self.issuer, simulated=tx.simulated))
         shared = fact.model_dump(
             include={
-                "work_id", "submission_id", "version", "assignment_id", "presentation_id", "person_ref",
-                "submitted_by", "upload_started_at", "arrived_at", "cut_off_at", "cut_off_revision", "object_key",
-                "object_version", "size_bytes", "sha256", "media_type", "receipt_id",
+                "work_id",
+                "submission_id",
+                "version",
+                "assignment_id",
+                "presentation_id",
+                "person_ref",
+                "submitted_by",
+                "upload_started_at",
+                "arrived_at",
+                "cut_off_at",
+                "cut_off_revision",
+                "object_key",
+                "object_version",
+                "size_bytes",
+                "sha256",
+                "media_type",
+                "receipt_id",
             }
         )
         own = {
@@ -216,9 +238,21 @@ class HandIn:
         }
         self.store.add_version(shared | own, tx)
         tx.publish(fact)
-        return Accepted(receipt=receipt, **fact.model_dump(
-            include={"submission_id", "work_id", "assignment_id", "version", "band", "sha256", "size_bytes", "receipt_id"}
-        ))
+        return Accepted(
+            receipt=receipt,
+            **fact.model_dump(
+                include={
+                    "submission_id",
+                    "work_id",
+                    "assignment_id",
+                    "version",
+                    "band",
+                    "sha256",
+                    "size_bytes",
+                    "receipt_id",
+                }
+            ),
+        )
 
     @contextmanager
     def recording_refusals(self, attempt: Attempt, assignment: Assignment) -> Iterator[None]:

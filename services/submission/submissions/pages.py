@@ -82,6 +82,13 @@ class StudentPages:
 def routes(parts: StudentPages) -> APIRouter:
     """The student's routes and `/verify`."""
     router = APIRouter(include_in_schema=False)
+    _add_own_work(router, parts)
+    _add_handing_in(router, parts)
+    _add_verifying(router, parts)
+    return router
+
+
+def _add_own_work(router: APIRouter, parts: StudentPages) -> None:
 
     @router.get("/")
     def start(request: Request) -> Response:
@@ -96,6 +103,8 @@ def routes(parts: StudentPages) -> APIRouter:
     def assignment(request: Request, assignment_id: str, student: Student) -> Response:
         return parts.assignment(request, assignment_id, student)
 
+
+def _add_handing_in(router: APIRouter, parts: StudentPages) -> None:
     @router.post("/assignments/{assignment_id}")
     async def hand_in(
         request: Request,
@@ -105,9 +114,7 @@ def routes(parts: StudentPages) -> APIRouter:
         key: Annotated[str, Query(min_length=8, max_length=200)] = "",
     ) -> Response:
         check_form(request, student, csrf_token)
-        attempt = attempt_of(
-            request, assignment_id, student, key=key, channel=Channel.WEB, database=parts.database
-        )
+        attempt = attempt_of(request, assignment_id, student, key=key, channel=Channel.WEB, database=parts.database)
         try:
             accepted, _ = await receive(request, parts.hand_in, attempt)
         except (Refused, BadUpload) as error:
@@ -121,6 +128,8 @@ def routes(parts: StudentPages) -> APIRouter:
             assignment = parts.catalogue.assignment(connection, version.assignment_id)
         return parts.pages.render(request, "submission/receipt.html", version=version, assignment=assignment)
 
+
+def _add_verifying(router: APIRouter, parts: StudentPages) -> None:
     @router.get("/verify")
     def verify_page(request: Request) -> Response:
         return parts.pages.render(request, "submission/verify.html", receipt="", claims=None, problem=None)
@@ -134,7 +143,9 @@ def routes(parts: StudentPages) -> APIRouter:
             claims = verify(receipt, keys)
         except BadReceipt as error:
             problem = error.detail
-        moments = {name: datetime.fromisoformat(claims[name]) for name in ("arrived_at", "cut_off_at")} if claims else {}
+        moments = (
+            {name: datetime.fromisoformat(claims[name]) for name in ("arrived_at", "cut_off_at")} if claims else {}
+        )
         return parts.pages.render(
             request,
             "submission/verify.html",
@@ -144,5 +155,3 @@ def routes(parts: StudentPages) -> APIRouter:
             moments=moments,
             problem=problem,
         )
-
-    return router
