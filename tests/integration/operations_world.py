@@ -74,28 +74,32 @@ class World:
         work_id = str(uuid5(NAMESPACE_URL, ASSIGNMENT + person_ref))
         submission_id = f"s-{person_ref}-{version}"
         content = f"the work of {submission_id}".encode()
-        row = self._version(submission_id, work_id, version, person_ref, content, moment)
+        row = {
+            **_version(submission_id, work_id, version, content),
+            "person_ref": person_ref,
+            "submitted_by": person_ref,
+            "arrived_at": moment.isoformat(),
+        }
         self.contents[submission_id] = content
         self.versions.append(row)
-        received = self._fact("submission", "SubmissionReceived", work_id, moment, {**row, "receipt": None})
+        received = self._fact("submission.SubmissionReceived", work_id, moment, {**row, "receipt": None})
         self._tell(received, person_ref, "receipt", work_id)
         ruling = "taken" if taken else "not_taken"
         self.rulings.append(
             {"submission_id": submission_id, "work_id": work_id, "version": version, "ruling": ruling, "reason": None}
         )
-        self._mark(work_id, submission_id, person_ref, version=version, taken=taken, moment=moment)
+        self._mark(row, taken=taken, moment=moment)
         return submission_id
 
-    def _mark(
-        self, work_id: str, submission_id: str, person_ref: str, *, version: int, taken: bool, moment: datetime
-    ) -> None:
+    def _mark(self, row: Row, *, taken: bool, moment: datetime) -> None:
+        work_id, submission_id, person_ref = row["work_id"], row["submission_id"], row["person_ref"]
         said = {"work_id": work_id, "submission_id": submission_id, "person_ref": person_ref, "tutor_ref": "tutor-1"}
         if not taken:
-            refused = self._fact("marking", "VersionNotTaken", work_id, moment, said)
+            refused = self._fact("marking.VersionNotTaken", work_id, moment, said)
             self._tell(refused, person_ref, "version_not_taken", work_id)
             self._tell(refused, "tutor-1", "version_question", work_id)
-        elif version == 1:
-            allocated = self._fact("marking", "ScriptAllocated", work_id, moment, said)
+        elif row["version"] == 1:
+            allocated = self._fact("marking.ScriptAllocated", work_id, moment, said)
             self._tell(allocated, "tutor-1", "new_script", work_id)
             self.scripts.append(
                 {
@@ -107,36 +111,8 @@ class World:
                 }
             )
 
-    def _version(
-        self, submission_id: str, work_id: str, version: int, person_ref: str, content: bytes, moment: datetime
-    ) -> Row:
-        digest = hashlib.sha256(content).hexdigest()
-        claims = {
-            "jti": f"r-{submission_id}",
-            "work": work_id,
-            "submission_id": submission_id,
-            "version": version,
-            "sha256": digest,
-            "size_bytes": len(content),
-        }
-        return {
-            "submission_id": submission_id,
-            "work_id": work_id,
-            "version": version,
-            "assignment_id": ASSIGNMENT,
-            "person_ref": person_ref,
-            "submitted_by": person_ref,
-            "sha256": digest,
-            "size_bytes": len(content),
-            "object_key": f"work/{submission_id}",
-            "object_version": "1",
-            "receipt_id": f"r-{submission_id}",
-            "receipt": sign(claims),
-            "band": "on_time",
-            "arrived_at": moment.isoformat(),
-        }
-
-    def _fact(self, producer: str, name: str, work_id: str, moment: datetime, said: Row) -> str:
+    def _fact(self, kind: str, work_id: str, moment: datetime, said: Row) -> str:
+        producer, name = kind.split(".")
         outbox = self.submission_outbox if producer == "submission" else self.marking_outbox
         ce_id = f"e-{producer}-{len(outbox) + 1}"
         outbox.append(
@@ -197,6 +173,27 @@ class World:
         kept = [row["receipt"] for row in self.versions] if receipts is None else receipts
         (folder / "client.jsonl").write_text("".join(f"{receipt}\n" for receipt in kept), encoding="ascii")
         return folder
+
+
+def _version(submission_id: str, work_id: str, version: int, content: bytes) -> Row:
+    digest = hashlib.sha256(content).hexdigest()
+    said: Row = {
+        "work_id": work_id,
+        "submission_id": submission_id,
+        "version": version,
+        "sha256": digest,
+        "size_bytes": len(content),
+    }
+    receipt_id = f"r-{submission_id}"
+    return {
+        **said,
+        "assignment_id": ASSIGNMENT,
+        "object_key": f"work/{submission_id}",
+        "object_version": "1",
+        "receipt_id": receipt_id,
+        "receipt": sign({**said, "work": work_id, "jti": receipt_id}),
+        "band": "on_time",
+    }
 
 
 def finished_world() -> World:

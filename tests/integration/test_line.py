@@ -1,0 +1,221 @@
+"""The whole line, embedded: a student hands in, a receipt proves it, a tutor is told, an audit agrees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import jwt
+import pytest
+from jwcrypto import jwk
+from jwcrypto.jws import JWS
+from jwt.algorithms import OKPAlgorithm
+
+from services.cli import take_in
+from services.submission.catalogue.university import GroupEntry
+from tests.support.university import (
+    ANN,
+    BEN,
+    CY,
+    OPERATOR,
+    OTHER_TUTOR,
+    PAPER,
+    PAST,
+    PDF,
+    TMA,
+    TUTOR,
+    Town,
+    running_town,
+    small_university,
+)
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    with running_town(tmp_path) as town:
+        yield town
+
+
+def test_work_goes_from_the_student_to_the_tutor_and_everybody_is_told(town: Town) -> None:
+    accepted = town.hand_in(ANN)
+    assert accepted.status_code == 201
+    assert (accepted.json()["version"], accepted.json()["band"]) == (1, "on_time")
+    town.settle()
+    (script,) = town.get("/api/v1/scripts", "tutor", TUTOR).json()["scripts"]
+    assert (script["work_id"], script["student"], script["state"]) == (accepted.json()["work_id"], "Ann", "allocated")
+    purposes = sorted(str(row["purpose"]) for row in town.rows("notifier", "obligations"))
+    assert purposes == ["new_script", "receipt"]
+    assert {row["state"] for row in town.rows("notifier", "deliveries")} == {"sent"}
+    assert town.audit().violations == []
+
+
+def test_a_retry_with_the_same_key_gets_the_same_receipt(town: Town) -> None:
+    first = town.hand_in(ANN, key="one-key-for-both")
+    again = town.hand_in(ANN, key="one-key-for-both")
+    assert again.json() == first.json()
+    town.settle()
+    assert len(town.rows("submission", "versions")) == 1
+    assert town.audit().violations == []
+
+
+def test_a_key_used_again_for_other_content_is_refused(town: Town) -> None:
+    town.hand_in(ANN, key="one-key-for-both")
+    other = town.hand_in(ANN, key="one-key-for-both", content=PDF + b"more")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_without_a_key_nothing_is_taken(town: Town) -> None:
+    path = f"/api/v1/assignments/{TMA}/submissions"
+    answer = town.client.post(path, files={"file": ("a.pdf", PDF)}, headers=town.token("student", ANN))
+    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing")
+
+
+def test_a_later_version_replaces_the_first_until_the_tutor_collects(town: Town) -> None:
+    work_id = town.hand_in(ANN).json()["work_id"]
+    town.hand_in(ANN, content=PDF + b"second")
+    town.settle()
+    collected = town.post(f"/api/v1/scripts/{work_id}/collection", "tutor", TUTOR)
+    assert collected.status_code == 200
+    content = town.get(f"/api/v1/scripts/{work_id}/content", "tutor", TUTOR)
+    assert content.content == PDF + b"second"
+    assert town.hand_in(ANN, content=PDF + b"third").json()["version"] == 3
+    town.settle()
+    rulings = [(row["version"], row["ruling"]) for row in town.rows("marking", "rulings")]
+    assert rulings == [(1, "taken"), (2, "taken"), (3, "not_taken")]
+    purposes = [str(row["purpose"]) for row in town.rows("notifier", "obligations")]
+    assert purposes.count("version_not_taken") == purposes.count("version_question") == 1
+    assert town.get(f"/api/v1/scripts/{work_id}/content", "tutor", TUTOR).content == PDF + b"second"
+    assert town.audit().violations == []
+
+
+def test_collecting_twice_says_it_once(town: Town) -> None:
+    work_id = town.hand_in(ANN).json()["work_id"]
+    town.settle()
+    for _ in range(2):
+        town.post(f"/api/v1/scripts/{work_id}/collection", "tutor", TUTOR)
+    collected = [row for row in town.rows("marking", "outbox") if str(row["type"]).endswith("ScriptCollected.v1")]
+    assert len(collected) == 1
+
+
+def test_content_before_collection_is_a_clear_conflict(town: Town) -> None:
+    work_id = town.hand_in(ANN).json()["work_id"]
+    town.settle()
+    answer = town.get(f"/api/v1/scripts/{work_id}/content", "tutor", TUTOR)
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_collected")
+
+
+def test_work_of_a_student_without_a_group_waits_and_goes_on_when_the_group_is_known(tmp_path: Path) -> None:
+    with running_town(tmp_path) as town:
+        town.hand_in(CY)
+        town.settle()
+        (script,) = town.rows("marking", "scripts")
+        assert (script["state"], script["waits_for"]) == ("held", "group")
+        groups = [GroupEntry(number="G02", tutor=OTHER_TUTOR, students=(BEN, CY))]
+        take_in(town.system, small_university(groups=groups))
+        town.settle()
+        (script,) = town.rows("marking", "scripts")
+        assert script["state"] == "allocated"
+        assert len(town.get("/api/v1/scripts", "tutor", OTHER_TUTOR).json()["scripts"]) == 1
+        assert town.audit().violations == []
+
+
+@pytest.mark.parametrize(
+    ("content", "assignment", "name", "status", "code"),
+    [
+        (b"", TMA, "a.pdf", 422, "refused_empty"),
+        (b"\x7fELF" + bytes(100), TMA, "a.pdf", 415, "refused_wrong_type"),
+        (PDF, TMA, "n" * 60 + ".pdf", 422, "refused_name_too_long"),
+        (PDF, PAST, "a.pdf", 409, "refused_too_late"),
+        (PDF, PAPER, "a.pdf", 409, "refused_paper_only"),
+        (b"%PDF-1.4" + bytes(11 * 1024 * 1024), TMA, "a.pdf", 413, "refused_too_large"),
+    ],
+)
+def test_what_cannot_be_handed_in_is_refused_recorded_and_told(
+    town: Town, content: bytes, assignment: str, name: str, status: int, code: str
+) -> None:
+    answer = town.hand_in(ANN, content=content, assignment=assignment, name=name)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    town.settle()
+    assert len(town.rows("submission", "refusals")) == 1
+    assert [row["purpose"] for row in town.rows("notifier", "obligations")] == ["refused"]
+    assert list(town.system.platform.objects.walk()) == []
+    assert town.audit().violations == []
+
+
+def test_a_receipt_is_verified_by_two_other_libraries(town: Town) -> None:
+    accepted = town.hand_in(ANN).json()
+    receipt = town.get(f"/api/v1/submissions/{accepted['submission_id']}/receipt", "student", ANN).text.strip()
+    assert receipt == accepted["receipt"]
+    (public,) = town.client.get("/.well-known/jwks.json").json()["keys"]
+    assert "d" not in public
+
+    other = JWS()
+    other.allowed_algs = ["Ed25519", "EdDSA"]
+    other.deserialize(receipt, jwk.JWK.from_json(json.dumps(public)))
+    assert json.loads(other.payload)["sha256"] == accepted["sha256"]
+
+    registry = jwt.PyJWS()
+    registry.register_algorithm("Ed25519", OKPAlgorithm())
+    key = OKPAlgorithm.from_jwk(public)
+    assert json.loads(registry.decode(receipt, key, algorithms=["Ed25519"]))["jti"] == accepted["receipt_id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "role", "person", "status"),
+    [
+        ("/api/v1/scripts", "student", ANN, 403),
+        ("/api/v1/operations/pipeline", "student", ANN, 403),
+        ("/api/v1/operations/pipeline", "tutor", TUTOR, 403),
+        ("/api/v1/operations/trail/x", "tutor", TUTOR, 403),
+        ("/api/v1/submissions/{submission_id}/receipt", "student", BEN, 404),
+        ("/api/v1/submissions/{submission_id}/receipt", "tutor", TUTOR, 403),
+        ("/api/v1/scripts/{work_id}/content", "tutor", OTHER_TUTOR, 404),
+        ("/receipts/{submission_id}", "student", BEN, 404),
+        ("/tutor/scripts/{work_id}", "tutor", OTHER_TUTOR, 404),
+        ("/work", "tutor", TUTOR, 403),
+        ("/tutor", "operations", OPERATOR, 403),
+        ("/operations", "student", ANN, 403),
+    ],
+)
+def test_what_is_not_yours_is_denied(town: Town, path: str, role: str, person: str, status: int) -> None:
+    accepted = town.hand_in(ANN).json()
+    town.settle()
+    assert town.get(path.format(**accepted), role, person).status_code == status
+
+
+def test_nobody_collects_anothers_script(town: Town) -> None:
+    work_id = town.hand_in(ANN).json()["work_id"]
+    town.settle()
+    assert town.post(f"/api/v1/scripts/{work_id}/collection", "tutor", OTHER_TUTOR).status_code == 404
+    assert town.rows("marking", "scripts")[0]["state"] == "allocated"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/scripts", "/api/v1/inbox", "/api/v1/operations/pipeline"])
+def test_programs_without_a_token_are_told_so(town: Town, path: str) -> None:
+    answer = town.client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+
+
+def test_an_assignment_of_another_module_is_not_there(town: Town) -> None:
+    assert town.hand_in(ANN, assignment="X999-26J-TMA01").status_code == 404
+
+
+def test_operations_see_the_pipeline_and_the_trail(town: Town) -> None:
+    accepted = town.hand_in(ANN).json()
+    town.settle()
+    pipeline = town.get("/api/v1/operations/pipeline", "operations", OPERATOR).json()
+    assert {stage["stage"]: stage["count"] for stage in pipeline["stages"]}["allocated"] == 1
+    trail = town.get(f"/api/v1/operations/trail/{accepted['submission_id']}", "operations", OPERATOR)
+    names = [event["type"].split(".")[-2] for event in trail.json()["events"]]
+    assert names[0] == "SubmissionReceived"
+    assert {"VersionTaken", "ScriptAllocated"} <= set(names)
+
+
+def test_one_correlation_id_goes_from_the_request_to_the_delivery(town: Town) -> None:
+    headers = {**town.token("student", ANN), "idempotency-key": "key-12345", "x-correlation-id": "my-own-thread"}
+    town.client.post(f"/api/v1/assignments/{TMA}/submissions", files={"file": ("a.pdf", PDF)}, headers=headers)
+    town.settle()
+    trail = town.get("/api/v1/operations/trail/my-own-thread", "operations", OPERATOR).json()
+    names = {event["type"].split(".")[-2] for event in trail["events"]}
+    assert {"SubmissionReceived", "VersionTaken", "ScriptAllocated"} <= names

@@ -1,0 +1,152 @@
+"""The whole embedded system in a temporary folder, with a small university, for tests that walk the line."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+
+import httpx2 as httpx
+from starlette.testclient import TestClient
+
+from services.cli import take_in
+from services.embedded import Embedded
+from services.operations.reconciliation.domain import Report
+from services.operations.reconciliation.handlers import Audit, Question
+from services.submission.catalogue.university import (
+    AssignmentEntry,
+    GroupEntry,
+    ModuleEntry,
+    PresentationEntry,
+    StaffEntry,
+    StudentEntry,
+    University,
+)
+from services.submission.submissions.receipts import verify
+from shared.clock import LONDON, SystemClock
+from shared.contracts import AssignmentKind, LatePolicy, SubmissionCategory
+from shared.settings import Settings
+
+PDF = b"%PDF-1.4\nmy answer\n"
+ANN, BEN, CY = "P1000001", "P1000002", "P1000003"
+TUTOR, OTHER_TUTOR, OPERATOR = "00000001", "00000002", "00000009"
+TMA, PAST, PAPER = "K827-26J-TMA01", "K827-26J-TMA02", "K827-26J-TMA03"
+SETTLE_SECONDS = 20
+
+
+def small_university(*, groups: Sequence[GroupEntry] | None = None) -> University:
+    """Three students, two tutors; one assignment open, one long past, one on paper. Cy has no group."""
+    today = time_today()
+    assignments = (
+        AssignmentEntry(number="TMA01", title="Open", kind=AssignmentKind.TMA, cut_off=today + timedelta(days=20)),
+        AssignmentEntry(
+            number="TMA02",
+            title="Past",
+            kind=AssignmentKind.TMA,
+            cut_off=today - timedelta(days=20),
+            late_policy=LatePolicy.REFUSE,
+        ),
+        AssignmentEntry(
+            number="TMA03",
+            title="Paper",
+            kind=AssignmentKind.TMA,
+            cut_off=today + timedelta(days=20),
+            category=SubmissionCategory.PAPER_ONLY,
+        ),
+    )
+    usual = (
+        GroupEntry(number="G01", tutor=TUTOR, students=(ANN,)),
+        GroupEntry(number="G02", tutor=OTHER_TUTOR, students=(BEN,)),
+    )
+    presentation = PresentationEntry(
+        code="26J", assignments=assignments, enrolled=(ANN, BEN, CY), groups=usual if groups is None else tuple(groups)
+    )
+    return University(
+        students=tuple(
+            StudentEntry(personal_id=number, name=name, email=f"{name.lower()}@example.org")
+            for number, name in ((ANN, "Ann"), (BEN, "Ben"), (CY, "Cy"))
+        ),
+        staff=(
+            StaffEntry(staff_number=TUTOR, name="Tess", email="tess@example.org"),
+            StaffEntry(staff_number=OTHER_TUTOR, name="Otto", email="otto@example.org"),
+            StaffEntry(staff_number=OPERATOR, name="Olga", email="olga@example.org", roles=("operations",)),
+        ),
+        modules=(ModuleEntry(code="K827", title="Communities", presentations=(presentation,)),),
+    )
+
+
+def time_today() -> date:
+    """Today in the university's time zone."""
+    return SystemClock().now().astimezone(LONDON).date()
+
+
+class Town:
+    """A running system with short ways to act in it."""
+
+    def __init__(self, system: Embedded) -> None:
+        self.system = system
+        self.client = TestClient(system.app(), client=("127.0.0.1", 50000), follow_redirects=False)
+
+    def token(self, role: str, person: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.system.identity.sessions.sign_in(role=role, identifier=person)}"}
+
+    def hand_in(
+        self,
+        person: str = ANN,
+        *,
+        content: bytes = PDF,
+        assignment: str = TMA,
+        key: str | None = None,
+        name: str = "answer.pdf",
+    ) -> httpx.Response:
+        """Hand in by the API."""
+        return self.client.post(
+            f"/api/v1/assignments/{assignment}/submissions",
+            files={"file": (name, content, "application/pdf")},
+            headers={**self.token("student", person), "idempotency-key": key or str(uuid.uuid4())},
+        )
+
+    def get(self, path: str, role: str, person: str) -> httpx.Response:
+        return self.client.get(path, headers=self.token(role, person))
+
+    def post(self, path: str, role: str, person: str) -> httpx.Response:
+        return self.client.post(path, headers=self.token(role, person))
+
+    def settle(self) -> None:
+        """Wait until nothing is in flight; fails after twenty seconds."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while not self.system.is_settled():
+            assert time.monotonic() < deadline, {n: i.status() for n, i in self.system.inspections().items()}
+            time.sleep(0.02)
+
+    def rows(self, service: str, kind: str) -> list[dict[str, object]]:
+        """All rows of a service's inspection stream."""
+        return self.system.inspections()[service].facts(kind)
+
+    def audit(self, receipts: Path | None = None) -> Report:
+        """The audit as `etma audit --settled` runs it."""
+        with self.system.submission.database.reading() as connection:
+            keys = self.system.submission.views.public_keys(connection)
+        audit = Audit(
+            self.system.inspections(),
+            self.system.platform.objects,
+            lambda receipt: verify(receipt, keys),
+            self.system.notifier.count_messages,
+        )
+        now = self.system.platform.clock.now()
+        return audit.run(Question(now=now, machine_now=now, receipts=receipts, settled=True))
+
+
+@contextmanager
+def running_town(folder: Path, university: University | None = None) -> Iterator[Town]:
+    """The system with its loops, mail at once."""
+    system = Embedded(Settings(data_dir=folder / "var", digest_window_seconds=0, demo=True))
+    take_in(system, university or small_university())
+    system.start()
+    try:
+        yield Town(system)
+    finally:
+        assert system.stop()
