@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -338,3 +338,15 @@ def test_a_buried_message_is_a_violation_also_of_a_running_system(bench: Bench) 
     inspections["notifier"].figures["dead_letters"] = 1
     violations = bench.report_of(inspections, settled=False).violations
     assert [violation.code for violation in violations] == [Code.DEAD_LETTER]
+
+
+def test_an_object_that_vanishes_while_it_is_walked(bench: Bench) -> None:
+    class Vanishing(FilledStore):
+        def read(self, key: str, version: str) -> Iterator[bytes]:
+            self.path_of(key).unlink()
+            return super().read(key, version)
+
+    store = Vanishing(bench.root / "objects")
+    question = Question(now=LATER, machine_now=datetime.now(UTC), settled=True)
+    report = Audit(bench.world.inspections(), store, verify).run(question)
+    assert {violation.code for violation in report.violations} == {Code.OBJECT_MISSING}

@@ -23,7 +23,7 @@ from tests.support.objects import FilledStore
 
 @dataclass(frozen=True)
 class Letter:
-    id: str
+    id: int
     reason: str
     value: bytes
     buried_at: datetime
@@ -34,10 +34,10 @@ class LetterList:
     """The dead letters of a service in a list."""
 
     def __init__(self, *letters: Letter) -> None:
-        self.letters = {letter.id: letter for letter in letters}
+        self.letters = {str(letter.id): letter for letter in letters}
 
-    def list(self, state: str = "buried") -> Sequence[Letter]:
-        return [letter for letter in self.letters.values() if letter.state == state]
+    def list(self, state: str = "buried", *, after: int = 0, limit: int = 100) -> Sequence[Letter]:
+        return [letter for letter in self.letters.values() if letter.state == state and letter.id > after][:limit]
 
     def show(self, letter_id: str) -> Letter:
         if letter_id not in self.letters:
@@ -45,12 +45,12 @@ class LetterList:
             raise NotFound(message)
         return self.letters[letter_id]
 
-    def replay(self, letter_id: str) -> str:
-        self.letters[letter_id] = replace(self.show(letter_id), state="replayed")
+    def replay(self, letter_id: str, *, actor: str = "system") -> str:
+        self.letters[letter_id] = replace(self.show(letter_id), state="replayed", reason=actor)
         return "replayed"
 
-    def discard(self, letter_id: str, reason: str) -> None:
-        self.letters[letter_id] = replace(self.show(letter_id), state="discarded", reason=reason)
+    def discard(self, letter_id: str, reason: str, *, actor: str = "system") -> None:
+        self.letters[letter_id] = replace(self.show(letter_id), state="discarded", reason=f"{actor}: {reason}")
 
 
 @dataclass
@@ -79,7 +79,7 @@ def terminal(tmp_path: Path) -> Terminal:
     world = finished_world()
     for submission_id, content in world.contents.items():
         FilledStore(tmp_path).put(f"work/{submission_id}", content)
-    letters = LetterList(Letter(id="7", reason="KeyError", value=b'{"a": 1}', buried_at=NOON))
+    letters = LetterList(Letter(id=7, reason="KeyError", value=b'{"a": 1}', buried_at=NOON))
     return Terminal(world=world, root=tmp_path, letters=letters)
 
 
@@ -115,12 +115,18 @@ def test_an_audit_that_cannot_read_does_not_say_that_all_is_well(terminal: Termi
 
 def test_dead_letters_are_listed_with_their_service(terminal: Terminal) -> None:
     (letter,) = json.loads(terminal.run("dead-letters", "list", "--json").output)
-    assert (letter["service"], letter["id"], letter["value"]) == ("marking", "7", '{"a": 1}')
+    assert (letter["service"], letter["id"], letter["value"]) == ("marking", 7, '{"a": 1}')
 
 
 def test_dead_letters_are_listed_for_people(terminal: Terminal) -> None:
     assert "KeyError" in terminal.run("dead-letters", "list").output
     assert "There are none." in terminal.run("dead-letters", "list", "--service", "notifier").output
+
+
+def test_more_dead_letters_than_a_page_are_all_listed(terminal: Terminal) -> None:
+    many = (Letter(id=number, reason="KeyError", value=b"", buried_at=NOON) for number in range(1, 251))
+    terminal.letters = LetterList(*many)
+    assert len(json.loads(terminal.run("dead-letters", "list", "--json").output)) == 250
 
 
 def test_a_dead_letter_is_shown(terminal: Terminal) -> None:
@@ -136,7 +142,7 @@ def test_a_dead_letter_is_replayed(terminal: Terminal) -> None:
 def test_a_dead_letter_is_discarded_with_its_reason(terminal: Terminal) -> None:
     words = ("dead-letters", "discard", "7", "--service", "marking", "--reason", "a test message")
     assert terminal.run(*words).exit_code == 0
-    assert terminal.letters.letters["7"].reason == "a test message"
+    assert terminal.letters.letters["7"].reason == "operations:command-line: a test message"
 
 
 def test_nothing_is_discarded_without_a_reason(terminal: Terminal) -> None:

@@ -14,13 +14,18 @@ from shared.errors import NotFound
 class Letters(Protocol):
     """The dead letters of one service: list, look, replay in order with what is parked behind, or give up."""
 
-    def list(self, state: str = "buried") -> Sequence[Any]: ...
+    def list(self, state: str = "buried", *, after: int = 0, limit: int = 100) -> Sequence[Any]: ...
 
     def show(self, letter_id: str) -> Any: ...  # noqa: ANN401 - the row is shown, never worked with
 
-    def replay(self, letter_id: str) -> Any: ...  # noqa: ANN401
+    def replay(self, letter_id: str, *, actor: str = "system") -> Any: ...  # noqa: ANN401
 
-    def discard(self, letter_id: str, reason: str) -> Any: ...  # noqa: ANN401
+    def discard(self, letter_id: str, reason: str, *, actor: str = "system") -> Any: ...  # noqa: ANN401
+
+
+PAGE = 100
+ACTOR = "operations:command-line"
+"""Who replays and discards, as it is recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +47,7 @@ class DeadLetterDesk:
         return [
             Found(service=name, letter=plain(letter))
             for name, letters in self._of(service)
-            for letter in letters.list(state)
+            for letter in _all(letters, state)
         ]
 
     def show(self, service: str, letter_id: str) -> Mapping[str, object]:
@@ -51,11 +56,11 @@ class DeadLetterDesk:
 
     def replay(self, service: str, letter_id: str) -> Mapping[str, object]:
         """Handle a letter again and then what is parked behind it; returns what came of it, raises `NotFound`."""
-        return plain(self._only(service).replay(letter_id))
+        return plain(self._only(service).replay(letter_id, actor=ACTOR))
 
     def discard(self, service: str, letter_id: str, *, reason: str) -> Mapping[str, object]:
         """Give a letter up for a reason; raises `NotFound`."""
-        return plain(self._only(service).discard(letter_id, reason))
+        return plain(self._only(service).discard(letter_id, reason, actor=ACTOR))
 
     def _of(self, service: str | None) -> Iterator[tuple[str, Letters]]:
         names = list(self.services) if service is None else [service]
@@ -67,6 +72,13 @@ class DeadLetterDesk:
             message = f"there is no service {service} with dead letters; there are {', '.join(sorted(self.services))}"
             raise NotFound(message)
         return self.services[service]
+
+
+def _all(letters: Letters, state: str) -> Iterator[Any]:
+    after = 0
+    while page := letters.list(state, after=after, limit=PAGE):
+        yield from page
+        after = page[-1].id
 
 
 def plain(value: object) -> Mapping[str, object]:
@@ -87,4 +99,6 @@ def _plain_value(value: object) -> object:
         return value.value
     if isinstance(value, str | int | float | None):
         return value
+    if isinstance(value, Mapping):
+        return {str(name): _plain_value(each) for name, each in value.items()}
     return str(value)

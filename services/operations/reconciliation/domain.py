@@ -203,6 +203,12 @@ def check_numbers(versions: Iterable[Version]) -> Iterator[Violation]:
             yield Violation(code=Code.VERSION_GAP, ids={"work_id": work_id}, detail=f"the versions are {listed}")
 
 
+def object_missing(version: Version) -> Violation:
+    """The object of a version is not in the store."""
+    ids = {"submission_id": version.submission_id, "object_key": version.object_key}
+    return Violation(code=Code.OBJECT_MISSING, ids=ids, detail="the version's object is not in the store")
+
+
 def check_content(version: Version, *, digest: str, size_bytes: int) -> Iterator[Violation]:
     """The object of a version has the content that the version row promises."""
     if (digest, size_bytes) != (version.sha256, version.size_bytes):

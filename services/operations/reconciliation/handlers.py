@@ -25,7 +25,7 @@ from services.operations.reconciliation.domain import (
 from services.operations.reconciliation.journal import receipts_under
 from shared.errors import EtmaError, Unavailable
 from shared.inspection import Inspection
-from shared.storage.port import ObjectStore
+from shared.storage.port import ObjectMissing, ObjectStore
 
 Verify = Callable[[str], Mapping[str, Any]]
 """Checks a receipt's signature and returns its claims; raises `EtmaError` or `ValueError` for a bad one."""
@@ -150,25 +150,25 @@ class Audit:
             report.counts["objects"] += 1
             version = wanted.pop((stored.key, stored.version), None)
             if version is not None:
-                digest, size_bytes = self._digest(version)
-                report.counts["bytes"] += size_bytes
-                report.violations.extend(domain.check_content(version, digest=digest, size_bytes=size_bytes))
+                report.violations.extend(self._check_content(version, report))
                 continue
             ids = {"object_key": stored.key, "object_version": stored.version}
             orphan = Violation(code=Code.OBJECT_ORPHAN, ids=ids, detail="no version knows this object")
             young = settling.in_flight(stored.modified_at)
             (report.unsettled if young else report.violations).append(orphan)
-        for version in wanted.values():
-            ids = {"submission_id": version.submission_id, "object_key": version.object_key}
-            missing = Violation(code=Code.OBJECT_MISSING, ids=ids, detail="the version's object is not in the store")
-            report.violations.append(missing)
+        report.violations.extend(map(domain.object_missing, wanted.values()))
 
-    def _digest(self, version: Version) -> tuple[str, int]:
+    def _check_content(self, version: Version, report: Report) -> Iterator[Violation]:
         digest, size_bytes = sha256(), 0
-        for chunk in self.objects.read(version.object_key, version.object_version):
-            digest.update(chunk)
-            size_bytes += len(chunk)
-        return digest.hexdigest(), size_bytes
+        try:
+            for chunk in self.objects.read(version.object_key, version.object_version):
+                digest.update(chunk)
+                size_bytes += len(chunk)
+        except ObjectMissing:
+            yield domain.object_missing(version)
+            return
+        report.counts["bytes"] += size_bytes
+        yield from domain.check_content(version, digest=digest.hexdigest(), size_bytes=size_bytes)
 
     def _check_facts(self, settling: Settling, evidence: _Evidence, report: Report) -> None:
         for service in ("submission", "marking"):

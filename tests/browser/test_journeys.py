@@ -1,0 +1,127 @@
+"""The journeys of a student, a tutor and operations staff, by what the pages say; each page without a finding."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from services.embedded import Embedded
+
+PDF = b"%PDF-1.4\nmy answer\n"
+STUDENT, OTHER_STUDENT = "P4000001", "P4000038"
+WIDTHS = (320, 1280)
+
+
+@pytest.fixture(params=[True, False], ids=["with-javascript", "without-javascript"])
+def browser_context_args(browser_context_args: dict[str, object], request: pytest.FixtureRequest) -> dict[str, object]:
+    return {**browser_context_args, "java_script_enabled": request.param, "locale": "en-GB"}
+
+
+@pytest.fixture
+def page(page: Page, browser_context_args: dict[str, object]) -> Page:
+    page.set_default_timeout(10_000)
+    page.scripted = browser_context_args["java_script_enabled"]  # type: ignore[attr-defined]
+
+    def fail(message: object) -> None:
+        errors.append(str(message))
+
+    errors: list[str] = []
+    page.on("pageerror", fail)
+    page.on("console", lambda message: fail(message.text) if message.type == "error" else None)
+    page.complaints = errors  # type: ignore[attr-defined]
+    return page
+
+
+def sign_in(page: Page, who: str, role: str) -> None:
+    page.goto(f"/sign-in?q={who}")
+    page.get_by_role("button", name=f", {role}").first.click()
+
+
+def check(page: Page) -> None:
+    """Nothing that axe finds, no sideways scrolling at any width, no complaint of the browser."""
+    if not page.scripted:  # type: ignore[attr-defined]  # looking into a page needs its scripts; the other run does it
+        return
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert overflow <= 0, f"{page.url} is wider than {width} px"
+        results = Axe().run(page)
+        assert results.violations_count == 0, results.generate_report()
+    assert page.complaints == []  # type: ignore[attr-defined]
+
+
+def settle(demo: Embedded) -> None:
+    deadline = time.monotonic() + 20
+    while not demo.is_settled():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def hand_in(page: Page, folder: Path, *, content: bytes = PDF) -> None:
+    file = folder / "answer.pdf"
+    file.write_bytes(content)
+    page.get_by_role("link", name="Reading the figures").click()
+    page.get_by_label("Your file").set_input_files(file)
+    page.get_by_role("button", name="Hand in").click()
+
+
+def test_a_student_hands_in_and_checks_the_receipt(page: Page, tmp_path: Path) -> None:
+    sign_in(page, STUDENT, "student")
+    check(page)
+    hand_in(page, tmp_path)
+    expect(page.get_by_role("heading", name="Your work was received")).to_be_visible()
+    check(page)
+    receipt = page.locator("#receipt").text_content() or ""
+    page.get_by_role("link", name="Check a receipt").first.click()
+    page.get_by_label("The signed receipt, as text").fill(receipt)
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("heading", name="This receipt is genuine")).to_be_visible()
+    check(page)
+    page.get_by_label("The signed receipt, as text").fill(receipt[:-8] + "AAAAAAAA")
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("heading", name="This receipt is not genuine")).to_be_visible()
+
+
+def test_a_wrong_file_is_explained_and_can_be_put_right(page: Page, tmp_path: Path) -> None:
+    sign_in(page, STUDENT, "student")
+    hand_in(page, tmp_path, content=b"\x7fELF" + bytes(50))
+    expect(page.get_by_role("alert")).to_contain_text("of a type that this assignment does not take")
+    page.complaints.clear()  # type: ignore[attr-defined]  # the browser says 415 in its own words
+    check(page)
+
+
+def test_a_tutor_collects(page: Page, demo: Embedded, tmp_path: Path) -> None:
+    sign_in(page, OTHER_STUDENT, "student")
+    hand_in(page, tmp_path)
+    settle(demo)
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, "00001001", "tutor")
+    check(page)
+    page.get_by_role("row").nth(1).get_by_role("link").click()
+    check(page)
+    if page.get_by_role("button", name="Collect and download").count():
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Collect and download").click()
+        assert download.value.path().read_bytes() == PDF
+    page.goto("/tutor")
+    expect(page.get_by_text("Collected").first).to_be_visible()
+    page.get_by_role("link", name="Messages").click()
+    check(page)
+
+
+def test_operations_follow_a_piece_of_work(page: Page, demo: Embedded, tmp_path: Path) -> None:
+    sign_in(page, STUDENT, "student")
+    hand_in(page, tmp_path)
+    submission = page.url.rsplit("/", 1)[-1]
+    settle(demo)
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, "00009001", "operations")
+    expect(page.get_by_role("heading", name="Pipeline")).to_be_visible()
+    check(page)
+    page.goto(f"/operations/trail?q={submission}")
+    expect(page.get_by_text("SubmissionReceived").first).to_be_visible()
+    check(page)
