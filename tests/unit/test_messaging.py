@@ -1,0 +1,329 @@
+"""What the relay, the bus and the consumer promise, each with the accident that it is for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from shared.contracts import PERSON, SUBMISSION, Fact, Topic
+from shared.database import Database, Transaction
+from shared.errors import Rejected, Unavailable
+from shared.messaging.bus import Record
+from shared.messaging.consumer import Consumer, ConsumerLoop, Stopped
+from shared.messaging.dead_letters import DeadLetters
+from shared.messaging.local_bus import LocalBus
+from shared.messaging.message import Message
+from shared.messaging.relay import Relay
+from shared.messaging.tables import outbox
+from shared.timers import Timer, Timers, TimersLoop
+from tests.integration.operations_house import received
+from tests.support.databases import ManualClock, make_database
+
+effects_metadata = sa.MetaData()
+effects = sa.Table("effect", effects_metadata, sa.Column("work_id", sa.Text), sa.Column("version", sa.Integer))
+STOP = threading.Event()
+
+
+@dataclass
+class Pipe:
+    """A producer, a bus and a consumer whose handler writes an effect, or fails as it is told."""
+
+    folder: Path
+    clock: ManualClock = field(default_factory=ManualClock)
+    trouble: Callable[[Fact], Exception | None] = lambda _fact: None
+    runs: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.producer = make_database(sa.MetaData(), self.folder, "submission", self.clock)
+        self.reader = make_database(effects_metadata, self.folder, "marking", self.clock)
+        self.bus = LocalBus(f"sqlite:///{self.folder / 'bus.db'}", clock=self.clock, topics=[SUBMISSION.name])
+        self.relay = Relay(self.producer, self.bus)
+        self.consumer = Consumer(database=self.reader, handlers={type(received()): self.handle}, limit=3)
+        self.letters = DeadLetters(self.reader, self.consumer)
+
+    def handle(self, facts: Sequence[Fact], tx: Transaction) -> None:
+        self.runs.append(len(facts))
+        rows = [{"work_id": fact.key, "version": fact.model_dump()["version"]} for fact in facts]
+        tx.connection.execute(sa.insert(effects), rows)
+        for fact in facts:
+            error = self.trouble(fact)
+            if error:
+                raise error
+
+    def publish(self, *facts: Fact) -> None:
+        with self.producer.transaction() as tx:
+            tx.publish_all(facts)
+
+    def relay_all(self) -> None:
+        while self.relay.step(STOP):
+            pass
+
+    def consume_all(self) -> None:
+        loop = ConsumerLoop(self.consumer, self.bus, [SUBMISSION])
+        while loop.step(STOP):
+            pass
+
+    def flow(self) -> None:
+        self.relay_all()
+        self.consume_all()
+
+    def effects(self) -> list[tuple[str, int]]:
+        with self.reader.reading() as connection:
+            return [(row.work_id, row.version) for row in connection.execute(sa.select(effects))]
+
+    def records(self, *facts: Fact) -> list[Record]:
+        """The facts as records of one partition, from offset 0."""
+        self.publish(*facts)
+        with self.producer.reading() as connection:
+            rows = connection.execute(sa.select(outbox).order_by(outbox.c.position)).all()
+        return [
+            Record(topic=r.topic, partition=0, offset=n, key=r.key, headers=r.headers, value=r.value)
+            for n, r in enumerate(rows)
+        ]
+
+    def handle_records(self, records: Sequence[Record], *, topic: Topic = SUBMISSION, topic_id: str = "t") -> None:
+        self.consumer.handle(topic, 0, records, topic_id=topic_id)
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Pipe:
+    return Pipe(tmp_path)
+
+
+def broken(*works: str) -> Callable[[Fact], Exception | None]:
+    return lambda fact: Rejected("never") if fact.key in works else None
+
+
+def test_facts_arrive_once_and_in_order(pipe: Pipe) -> None:
+    pipe.publish(*(received("w1", version=n) for n in (1, 2, 3)))
+    pipe.flow()
+    assert pipe.effects() == [("w1", 1), ("w1", 2), ("w1", 3)]
+    pipe.flow()
+    assert len(pipe.effects()) == 3
+
+
+def test_a_run_of_one_type_is_one_call(pipe: Pipe) -> None:
+    pipe.publish(*(received("w1", version=n) for n in range(1, 101)))
+    pipe.flow()
+    assert pipe.runs == [100]
+
+
+def test_nothing_is_published_of_a_transaction_that_rolled_back(pipe: Pipe) -> None:
+    with pytest.raises(RuntimeError), pipe.producer.transaction() as tx:
+        tx.publish(received())
+        raise RuntimeError
+    pipe.flow()
+    assert pipe.effects() == []
+
+
+def test_sequences_of_a_key_have_no_gaps(pipe: Pipe) -> None:
+    with pytest.raises(RuntimeError), pipe.producer.transaction() as tx:
+        tx.publish(received("w1"))
+        raise RuntimeError
+    pipe.publish(received("w1"), received("w2"), received("w1", version=2))
+    pipe.publish(received("w1", version=3))
+    with pipe.producer.reading() as connection:
+        headers = connection.execute(sa.select(outbox.c.headers)).scalars().all()
+    assert [(h["ce_partitionkey"], h["ce_sequence"]) for h in headers] == [
+        ("w1", "1"),
+        ("w2", "1"),
+        ("w1", "2"),
+        ("w1", "3"),
+    ]
+
+
+class _ForgetfulBus:
+    """Takes the messages and then loses its voice, as a broker that dies after the write."""
+
+    def __init__(self, bus: LocalBus) -> None:
+        self.bus = bus
+
+    def append(self, messages: Sequence[Message]) -> None:
+        self.bus.append(messages)
+        raise Unavailable
+
+
+def test_a_relay_that_dies_after_the_acknowledgement_sends_again_and_nothing_doubles(pipe: Pipe) -> None:
+    pipe.publish(received("w1"))
+    with pytest.raises(Unavailable):
+        Relay(pipe.producer, _ForgetfulBus(pipe.bus)).step(STOP)  # type: ignore[arg-type]
+    pipe.flow()
+    assert pipe.effects() == [("w1", 1)]
+
+
+class _ClosedBus(_ForgetfulBus):
+    def append(self, messages: Sequence[Message]) -> None:
+        raise Unavailable
+
+
+def test_a_relay_marks_only_what_the_bus_took(pipe: Pipe) -> None:
+    pipe.publish(received("w1"))
+    with pytest.raises(Unavailable):
+        Relay(pipe.producer, _ClosedBus(pipe.bus)).step(STOP)  # type: ignore[arg-type]
+    pipe.flow()
+    assert pipe.effects() == [("w1", 1)]
+
+
+def test_a_message_that_comes_twice_at_two_offsets_has_one_effect(pipe: Pipe) -> None:
+    (record,) = pipe.records(received("w1"))
+    pipe.handle_records([record])
+    pipe.handle_records([replace(record, offset=1)])
+    assert pipe.effects() == [("w1", 1)]
+
+
+def test_a_message_that_comes_twice_in_one_batch_has_one_effect(pipe: Pipe) -> None:
+    (record,) = pipe.records(received("w1"))
+    pipe.handle_records([record, replace(record, offset=1)])
+    assert pipe.effects() == [("w1", 1)]
+
+
+def test_offsets_read_again_are_dropped(pipe: Pipe) -> None:
+    records = pipe.records(received("w1"), received("w2"))
+    pipe.handle_records(records)
+    pipe.handle_records(records)
+    assert pipe.effects() == [("w1", 1), ("w2", 1)]
+
+
+def test_a_hole_in_the_offsets_stops_the_consumer(pipe: Pipe) -> None:
+    records = pipe.records(received("w1"), received("w2"), received("w3"))
+    pipe.handle_records(records[:1])
+    with pytest.raises(Stopped, match="expected offset 1, found 2"):
+        pipe.handle_records(records[2:])
+    assert pipe.effects() == [("w1", 1)]
+
+
+def test_a_compacted_topic_may_have_holes(pipe: Pipe) -> None:
+    records = pipe.records(received("w1"), received("w2"), received("w3"))
+    pipe.handle_records([records[0], records[2]], topic=PERSON)
+    assert pipe.effects() == [("w1", 1), ("w3", 1)]
+
+
+def test_a_topic_made_anew_stops_the_consumer(pipe: Pipe) -> None:
+    records = pipe.records(received("w1"), received("w2"))
+    pipe.handle_records(records[:1], topic_id="old")
+    with pytest.raises(Stopped, match="made anew"):
+        pipe.handle_records(records[1:], topic_id="new")
+
+
+def test_what_can_never_work_is_buried_and_the_others_go_on(pipe: Pipe) -> None:
+    pipe.trouble = broken("w2")
+    pipe.publish(received("w1"), received("w2"), received("w3"))
+    pipe.flow()
+    assert sorted(pipe.effects()) == [("w1", 1), ("w3", 1)]
+    (letter,) = pipe.letters.list()
+    assert (letter.key, letter.attempts, letter.reason) == ("w2", 1, "Rejected: never")
+
+
+def test_a_bug_is_tried_a_few_times_before_it_is_buried(pipe: Pipe) -> None:
+    pipe.trouble = lambda fact: KeyError("bug") if fact.key == "w2" else None
+    pipe.publish(received("w2"))
+    pipe.flow()
+    assert pipe.letters.list()[0].attempts == 3
+
+
+def test_an_outage_is_waited_for_and_never_buried(pipe: Pipe) -> None:
+    pipe.trouble = lambda _fact: Unavailable()
+    pipe.publish(received("w1"))
+    pipe.relay_all()
+    for _ in range(10):
+        with pytest.raises(Unavailable):
+            pipe.consume_all()
+    assert (pipe.letters.list(), pipe.effects()) == ([], [])
+    pipe.trouble = lambda _fact: None
+    pipe.consume_all()
+    assert pipe.effects() == [("w1", 1)]
+
+
+def test_bytes_that_are_no_fact_are_buried_as_they_are(pipe: Pipe) -> None:
+    (record,) = pipe.records(received("w1"))
+    pipe.handle_records([replace(record, value=b"\xff{not json")])
+    assert pipe.letters.list()[0].value == b"\xff{not json"
+
+
+def test_an_unknown_type_is_counted_and_skipped(pipe: Pipe) -> None:
+    (record,) = pipe.records(received("w1"))
+    pipe.handle_records([replace(record, headers={**record.headers, "ce_type": "etma.submission.NewThing.v1"})])
+    assert (pipe.consumer.unknown_types, pipe.effects(), pipe.letters.list()) == (1, [], [])
+
+
+def test_later_facts_of_a_buried_key_wait_behind_it_and_replay_in_order(pipe: Pipe) -> None:
+    pipe.trouble = broken("w2")
+    pipe.publish(received("w2", version=1))
+    pipe.flow()
+    pipe.trouble = lambda _fact: None
+    pipe.publish(received("w2", version=2), received("w3"), received("w2", version=3))
+    pipe.flow()
+    assert pipe.effects() == [("w3", 1)]
+    (letter,) = pipe.letters.list()
+    assert pipe.letters.replay(letter.id) == 3
+    assert pipe.effects() == [("w3", 1), ("w2", 1), ("w2", 2), ("w2", 3)]
+    assert pipe.letters.list() == pipe.letters.list("parked") == []
+
+
+def test_a_replay_that_fails_leaves_everything_where_it_was(pipe: Pipe) -> None:
+    pipe.trouble = broken("w2")
+    pipe.publish(received("w2", version=1), received("w2", version=2))
+    pipe.flow()
+    (letter,) = pipe.letters.list()
+    with pytest.raises(Rejected):
+        pipe.letters.replay(letter.id)
+    assert (len(pipe.letters.list()), len(pipe.letters.list("parked")), pipe.effects()) == (1, 1, [])
+
+
+def test_discarding_brings_the_next_parked_one_forward(pipe: Pipe) -> None:
+    pipe.trouble = broken("w2")
+    pipe.publish(received("w2", version=1), received("w2", version=2))
+    pipe.flow()
+    pipe.letters.discard(pipe.letters.list()[0].id, "the test said so")
+    (letter,) = pipe.letters.list()
+    pipe.trouble = lambda _fact: None
+    assert pipe.letters.replay(letter.id) == 1
+    assert pipe.effects() == [("w2", 2)]
+
+
+def test_when_everything_fails_the_consumer_stops_instead_of_burying_it_all(pipe: Pipe) -> None:
+    pipe.trouble = lambda _fact: Rejected("a bad release")
+    pipe.publish(*(received(f"w{n}") for n in range(10)))
+    pipe.relay_all()
+    with pytest.raises(Stopped, match="3 messages in a row failed"):
+        pipe.consume_all()
+    assert len(pipe.letters.list()) == 3
+
+
+def test_a_timer_fires_once_with_its_effect(tmp_path: Path) -> None:
+    clock = ManualClock()
+    database: Database = make_database(sa.MetaData(), tmp_path, "notifier", clock)
+    fired: list[str] = []
+
+    def fire(timers: Sequence[Timer], _tx: Transaction) -> None:
+        fired.extend(timer.key for timer in timers)
+
+    loop = TimersLoop(database, {"digest": fire})
+    with database.transaction() as tx:
+        Timers().set(tx, kind="digest", key="p1", due_at=clock.now())
+        Timers().set(tx, kind="digest", key="p2", due_at=clock.now())
+        Timers().cancel(tx, kind="digest", key="p2")
+    assert loop.step(STOP)
+    assert not loop.step(STOP)
+    assert fired == ["p1"]
+
+
+def test_a_timer_whose_effect_fails_stays_set(tmp_path: Path) -> None:
+    clock = ManualClock()
+    database = make_database(sa.MetaData(), tmp_path, "notifier", clock)
+
+    def fail(_timers: Sequence[Timer], _tx: Transaction) -> None:
+        raise Unavailable
+
+    with database.transaction() as tx:
+        Timers().set(tx, kind="digest", key="p1", due_at=clock.now())
+    with pytest.raises(Unavailable):
+        TimersLoop(database, {"digest": fail}).step(STOP)
+    fired: list[str] = []
+    assert TimersLoop(database, {"digest": lambda timers, _tx: fired.extend(t.key for t in timers)}).step(STOP)
+    assert fired == ["p1"]
