@@ -13,7 +13,7 @@ from jwcrypto.jws import JWS
 from jwt.algorithms import OKPAlgorithm
 
 from services.cli import take_in
-from services.submission.catalogue.university import GroupEntry
+from services.submission.catalogue.university import GroupEntry, StudentEntry, University
 from tests.support.university import (
     ANN,
     BEN,
@@ -199,6 +199,13 @@ def test_programs_without_a_token_are_told_so(town: Town, path: str) -> None:
 
 def test_an_assignment_of_another_module_is_not_there(town: Town) -> None:
     assert town.hand_in(ANN, assignment="X999-26J-TMA01").status_code == 404
+
+
+def test_a_student_of_another_module_is_not_let_in(town: Town) -> None:
+    stranger = StudentEntry(personal_id="P1000009", name="Dee")
+    take_in(town.system, University(students=(stranger,)))
+    answer = town.hand_in("P1000009")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 def test_operations_see_the_pipeline_and_the_trail(town: Town) -> None:

@@ -59,6 +59,11 @@ class Pipe:
         with self.producer.transaction() as tx:
             tx.publish_all(facts)
 
+    def publish_and_fail(self, fact: Fact) -> None:
+        with self.producer.transaction() as tx:
+            tx.publish(fact)
+            raise RuntimeError
+
     def relay_all(self) -> None:
         while self.relay.step(STOP):
             pass
@@ -114,17 +119,15 @@ def test_a_run_of_one_type_is_one_call(pipe: Pipe) -> None:
 
 
 def test_nothing_is_published_of_a_transaction_that_rolled_back(pipe: Pipe) -> None:
-    with pytest.raises(RuntimeError), pipe.producer.transaction() as tx:
-        tx.publish(received())
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        pipe.publish_and_fail(received())
     pipe.flow()
     assert pipe.effects() == []
 
 
 def test_sequences_of_a_key_have_no_gaps(pipe: Pipe) -> None:
-    with pytest.raises(RuntimeError), pipe.producer.transaction() as tx:
-        tx.publish(received("w1"))
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        pipe.publish_and_fail(received("w1"))
     pipe.publish(received("w1"), received("w2"), received("w1", version=2))
     pipe.publish(received("w1", version=3))
     with pipe.producer.reading() as connection:

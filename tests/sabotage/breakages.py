@@ -1,0 +1,186 @@
+"""One-line breakages of what protects the work. Each must turn its named test red; a new protection brings its line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breakage:
+    """Replace `old`, which stands exactly once in `file`, by `new`; then `test` (a pytest id) must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+_MESSAGING = "tests/unit/test_messaging.py::"
+_LINE = "tests/integration/test_line.py::"
+_DEADLINES = "tests/unit/test_submission_deadlines.py"
+_CONSUMER = "shared/messaging/consumer.py"
+
+BREAKAGES: tuple[Breakage, ...] = (
+    Breakage(
+        name="mark before the bus acknowledges",
+        file="shared/messaging/relay.py",
+        old='        kill_point("relay.read")\n',
+        new="        self._mark([row.position for row in rows])\n",
+        test=_MESSAGING + "test_a_relay_marks_only_what_the_bus_took",
+    ),
+    Breakage(
+        name="never mark as published",
+        file="shared/messaging/relay.py",
+        old="        self._mark([row.position for row in rows])\n",
+        new="",
+        test=_LINE + "test_work_goes_from_the_student_to_the_tutor_and_everybody_is_told",
+    ),
+    Breakage(
+        name="no inbox",
+        file=_CONSUMER,
+        old="            if message.id not in seen:\n",
+        new="            if message:\n",
+        test=_MESSAGING + "test_a_message_that_comes_twice_at_two_offsets_has_one_effect",
+    ),
+    Breakage(
+        name="no inbox within a batch",
+        file=_CONSUMER,
+        old="                new.setdefault(message.id, message)\n",
+        new="                new[message.id + str(len(new))] = message\n",
+        test=_MESSAGING + "test_a_message_that_comes_twice_in_one_batch_has_one_effect",
+    ),
+    Breakage(
+        name="progress not checked",
+        file=_CONSUMER,
+        old="            if record.offset != wanted:\n",
+        new="            if record.offset < wanted:\n",
+        test=_MESSAGING + "test_a_hole_in_the_offsets_stops_the_consumer",
+    ),
+    Breakage(
+        name="topic id not checked",
+        file=_CONSUMER,
+        old="        if place is not None and place.topic_id != topic_id:\n",
+        new="        if place is not None and not topic_id:\n",
+        test=_MESSAGING + "test_a_topic_made_anew_stops_the_consumer",
+    ),
+    Breakage(
+        name="nothing parked behind a dead letter",
+        file=_CONSUMER,
+        old="        waiting = [record for record in records if (record.topic, record.key) in blocked]\n",
+        new="        waiting = [record for record in records if (record.key, record.topic) in blocked]\n",
+        test=_MESSAGING + "test_later_facts_of_a_buried_key_wait_behind_it_and_replay_in_order",
+    ),
+    Breakage(
+        name="no limit on dead letters",
+        file=_CONSUMER,
+        old="        if self._failures_in_a_row >= self.limit:\n",
+        new="        if self._failures_in_a_row >= 10 * self.limit:\n",
+        test=_MESSAGING + "test_when_everything_fails_the_consumer_stops_instead_of_burying_it_all",
+    ),
+    Breakage(
+        name="a bug is buried at once",
+        file=_CONSUMER,
+        old="ATTEMPTS_BEFORE_BURIAL = 3\n",
+        new="ATTEMPTS_BEFORE_BURIAL = 1\n",
+        test=_MESSAGING + "test_a_bug_is_tried_a_few_times_before_it_is_buried",
+    ),
+    Breakage(
+        name="a replayed letter forgets what waits behind it",
+        file="shared/messaging/dead_letters.py",
+        old="        line = [first, *self._behind(first)]\n",
+        new="        line = [first]\n",
+        test=_MESSAGING + "test_later_facts_of_a_buried_key_wait_behind_it_and_replay_in_order",
+    ),
+    Breakage(
+        name="a discarded letter leaves the others parked for ever",
+        file="shared/messaging/dead_letters.py",
+        old="            self._promote(tx, letter)\n",
+        new="",
+        test=_MESSAGING + "test_discarding_brings_the_next_parked_one_forward",
+    ),
+    Breakage(
+        name="commit in spite of an exception",
+        file="shared/database.py",
+        old="            yield tx\n",
+        new="            try:\n                yield tx\n            finally:\n                begun.commit()\n",
+        test=_MESSAGING + "test_nothing_is_published_of_a_transaction_that_rolled_back",
+    ),
+    Breakage(
+        name="a fired timer stays",
+        file="shared/timers.py",
+        old="        tx.connection.execute(sa.delete(timer).where(timer.c.kind == kind, timer.c.key.in_(keys)))\n",
+        new="        assert keys\n",
+        test=_MESSAGING + "test_a_timer_fires_once_with_its_effect",
+    ),
+    Breakage(
+        name="at the cut-off is late",
+        file="services/submission/deadlines/domain.py",
+        old="arrived_at <= cut_off.cut_off_at",
+        new="arrived_at < cut_off.cut_off_at",
+        test=_DEADLINES,
+    ),
+    Breakage(
+        name="midnight is still grace",
+        file="services/submission/deadlines/domain.py",
+        old="    if arrived_at < cut_off.grace_ends_at:\n",
+        new="    if arrived_at <= cut_off.grace_ends_at:\n",
+        test=_DEADLINES,
+    ),
+    Breakage(
+        name="another student's receipt is shown",
+        file="services/submission/submissions/views.py",
+        old="            version_table.c.submission_id == submission_id,\n            sa.or_(",
+        new="            version_table.c.submission_id == submission_id,\n            sa.true() | sa.or_(",
+        test=_LINE + "test_what_is_not_yours_is_denied",
+    ),
+    Breakage(
+        name="another tutor may collect",
+        file="services/marking/scripts/handlers.py",
+        old="            if script is None or script.tutor_ref != tutor_ref:\n",
+        new="            if script is None:\n",
+        test=_LINE + "test_nobody_collects_anothers_script",
+    ),
+    Breakage(
+        name="any role passes",
+        file="shared/web/sessions.py",
+        old="        if principal.role not in roles:\n",
+        new="        if not principal.role:\n",
+        test=_LINE + "test_what_is_not_yours_is_denied",
+    ),
+    Breakage(
+        name="not enrolled does not matter",
+        file="services/submission/submissions/handlers.py",
+        old="        if assignment is None or not known:\n",
+        new="        if assignment is None:\n",
+        test=_LINE + "test_a_student_of_another_module_is_not_let_in",
+    ),
+    Breakage(
+        name="a retry makes a second version",
+        file="services/submission/submissions/handlers.py",
+        old="            if known is not None:\n                return known\n",
+        new="",
+        test=_LINE + "test_a_retry_with_the_same_key_gets_the_same_receipt",
+    ),
+    Breakage(
+        name="a collected script is replaced",
+        file="services/marking/allocation/domain.py",
+        old="    if script.state is ScriptState.COLLECTED or received.version <= script.taken_version:\n",
+        new="    if received.version <= script.taken_version:\n",
+        test=_LINE + "test_a_later_version_replaces_the_first_until_the_tutor_collects",
+    ),
+    Breakage(
+        name="a hold is not released",
+        file="services/marking/allocation/handlers.py",
+        old="        self.scripts.save_all(_changed(scripts, decisions), tx)\n",
+        new="",
+        test=_LINE + "test_work_of_a_student_without_a_group_waits_and_goes_on_when_the_group_is_known",
+    ),
+    Breakage(
+        name="a refusal is not recorded",
+        file="services/submission/submissions/handlers.py",
+        old="            self._record_refusal(attempt, assignment, refused)\n",
+        new="",
+        test=_LINE + "test_what_cannot_be_handed_in_is_refused_recorded_and_told",
+    ),
+)
