@@ -14,16 +14,13 @@ import typer
 import uvicorn
 
 from services.embedded import Embedded, sole_user
-from services.identity.people.handlers import PersonEntry
+from services.intake import load_demo, take_in
 from services.operations.commands import Tools, add_commands
 from services.operations.dead_letters.handlers import DeadLetterDesk
 from services.operations.reconciliation.handlers import Audit
-from services.submission.catalogue.demo import demo_university
-from services.submission.catalogue.handlers import Counts
+from services.replay.commands import add_replay
 from services.submission.catalogue.reader import read_university
-from services.submission.catalogue.university import University
 from services.submission.submissions.receipts import BadReceipt, verify
-from shared.clock import LONDON
 from shared.errors import EtmaError
 from shared.observability.logs import configure_logs
 from shared.settings import Settings
@@ -94,44 +91,6 @@ def _greet(settings: Settings) -> None:
     typer.echo(f"etma is at {settings.address} (data in {settings.data_dir}/). Ctrl-C stops it.")
     if settings.demo:
         typer.echo(f"Sign in at {settings.address}/sign-in: a student hands in, a tutor collects, operations watches.")
-
-
-def load_demo(system: Embedded) -> None:
-    """Load the demo university into an empty system; an existing catalogue stays as it is."""
-    with system.submission.database.reading() as connection:
-        empty = system.submission.catalogue.is_empty(connection)
-    if empty:
-        today = system.platform.clock.now().astimezone(LONDON).date()
-        take_in(system, demo_university(today))
-
-
-def take_in(system: Embedded, university: University) -> dict[str, Counts]:
-    """Record the people with identity, then the catalogue with submission; both idempotent."""
-    with system.identity.database.transaction() as tx:
-        people = system.identity.people.record(list(_people(university)), tx)
-    named = {student for m in university.modules for p in m.presentations for student in (*p.enrolled, *p.withdrawn)}
-    people |= _known_people(system, named - people.keys())
-    with system.submission.database.transaction() as tx:
-        return system.submission.catalogue_import.apply(university, people, tx)
-
-
-def _known_people(system: Embedded, identifiers: set[str]) -> dict[str, str]:
-    """Those whom the file does not describe must be known already; raises `UnknownPeople`."""
-    with system.identity.database.transaction() as tx:
-        known = system.identity.people.store.by_identifier(sorted(identifiers), tx)
-    missing = sorted(identifiers - known.keys())
-    if missing:
-        _fail(
-            f"The file names people whom nobody described: {', '.join(missing[:10])}. Add them under students or staff."
-        )
-    return {identifier: row["person_ref"] for identifier, row in known.items()}
-
-
-def _people(university: University) -> Iterator[PersonEntry]:
-    for student in university.students:
-        yield PersonEntry(name=student.name, email=student.email, roles=("student",), personal_id=student.personal_id)
-    for member in university.staff:
-        yield PersonEntry(name=member.name, email=member.email, roles=member.roles, staff_number=member.staff_number)
 
 
 @importing.command()
@@ -206,3 +165,4 @@ def _fail(words: str) -> NoReturn:
 
 
 add_commands(app, _operations_tools)
+add_replay(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,7 +55,9 @@ class Embedded:
         self.consumers = {
             service.name: Consumer(database=service.database, handlers=service.handlers) for service in self.services
         }
-        self.threads = [LoopThread(loop, on_failure=self._failed) for loop in self._loops()]
+        self.pipeline = LoopThread("pipeline", list(self._pipeline()))
+        self.senders = {each.name: LoopThread(each.name, each.loops) for each in self.services if each.loops}
+        self.threads = [self.pipeline, *self.senders.values()]
         self._wake_each_other()
 
     def inspections(self) -> Mapping[str, Inspection]:
@@ -78,15 +80,21 @@ class Embedded:
 
     def problems(self) -> Mapping[str, str]:
         """The parts that are not well, with words."""
-        failed = {thread.loop.name: thread.failed for thread in self.threads if thread.failed}
+        failed = {name: words for thread in self.threads for name, words in thread.failed.items()}
         stopped = {name: consumer.stopped for name, consumer in self.consumers.items() if consumer.stopped}
         return {**failed, **stopped}
 
     def start(self) -> None:
-        """Start relays, consumers, timers and the sender, each in a thread."""
+        """Start what moves facts in one thread and what talks to the world outside in others; raises `OtherTime`."""
+        self.platform.claim_time()
         self.platform.objects.sweep(older_than_seconds=3600)
         for thread in self.threads:
             thread.start()
+
+    def wake(self) -> None:
+        """Make every loop look at once: after a stepped clock moved, when timers may be due."""
+        for thread in self.threads:
+            thread.wake()
 
     def stop(self) -> bool:
         """Stop all loops after the work in hand; True when all ended within ten seconds."""
@@ -112,33 +120,23 @@ class Embedded:
         return sum(database.commits for database in databases)
 
     def _all_read(self) -> bool:
-        return all(thread.loop.is_caught_up() for thread in self.threads if isinstance(thread.loop, ConsumerLoop))
+        return all(loop.is_caught_up() for loop in self.pipeline.loops if isinstance(loop, ConsumerLoop))
 
-    def _loops(self) -> Iterator[Loop]:
+    def _pipeline(self) -> Iterator[Loop]:
+        """What moves facts: one thread for all, because they would only wait for one another."""
         for service in self.services:
             yield Relay(service.database, self.platform.bus)
             if service.topics:
                 yield ConsumerLoop(self.consumers[service.name], self.platform.bus, service.topics)
             if service.timer_handlers:
                 yield TimersLoop(service.database, service.timer_handlers)
-            yield from service.loops
 
     def _wake_each_other(self) -> None:
-        self.platform.bus.on_append(_waking([t for t in self.threads if isinstance(t.loop, ConsumerLoop)]))
-        producers = [thread for thread in self.threads if not isinstance(thread.loop, ConsumerLoop)]
+        self.platform.bus.on_append(self.pipeline.wake)
         for service in self.services:
-            service.database.on_commit(_waking([t for t in producers if t.loop.name.startswith(f"{service.name}.")]))
-
-    def _failed(self, name: str) -> None:
-        """A loop gave up: the process is not ready any more; see `problems`."""
-
-
-def _waking(threads: Sequence[LoopThread]) -> Callable[[], None]:
-    def wake() -> None:
-        for thread in threads:
-            thread.wake()
-
-    return wake
+            service.database.on_commit(self.pipeline.wake)
+        for name, sender in self.senders.items():
+            self.consumers[name].database.on_commit(sender.wake)
 
 
 def _in_flight(status: Mapping[str, object]) -> bool:

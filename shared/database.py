@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -53,12 +55,23 @@ def upsert(
     where: Any = None,  # noqa: ANN401 - SQL
 ) -> Any:  # noqa: ANN401 - both dialects' Insert
     """INSERT … ON CONFLICT(key) DO UPDATE of the named columns (None: all but the key; empty: DO NOTHING)."""
-    statement = insert(table)
     names = [column.name for column in table.c if column.name not in key] if update is None else update
+    if where is None:
+        return _upsert(table, tuple(key), tuple(names))
+    statement = insert(table)
+    return statement.on_conflict_do_update(index_elements=list(key), set_=_changes_of(statement, names), where=where)
+
+
+@cache
+def _upsert(table: sa.Table, key: tuple[str, ...], names: tuple[str, ...]) -> Any:  # noqa: ANN401 - as above
+    statement = insert(table)
     if not names:
         return statement.on_conflict_do_nothing(index_elements=list(key))
-    changes = {name: statement.excluded[name] for name in names}
-    return statement.on_conflict_do_update(index_elements=list(key), set_=changes, where=where)
+    return statement.on_conflict_do_update(index_elements=list(key), set_=_changes_of(statement, names))
+
+
+def _changes_of(statement: Any, names: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - as above
+    return {name: statement.excluded[name] for name in names}
 
 
 class Transaction:
@@ -172,6 +185,7 @@ class Database:
 
     SQLite: write-ahead log, `synchronous=FULL` (a power cut takes back no commit), one writer at a time by
     `BEGIN IMMEDIATE`. `source` is the service's name; it stands on every fact that leaves here.
+    The threads of one process queue for their turn to write: SQLite itself would let them sleep and try again.
     `commits` counts the commits of this process that changed something: it stands still while nothing moves.
     """
 
@@ -185,6 +199,7 @@ class Database:
         sa.event.listen(self.engine, "connect", _prepare)
         sa.event.listen(self.engine, "begin", _begin)
         self._after_publish: list[Callable[[], None]] = []
+        self._turn = threading.Lock()
 
     def on_commit(self, call: Callable[[], None]) -> None:
         """Call `call` after every commit: the relay's hint that there may be something to move."""
@@ -196,7 +211,7 @@ class Database:
 
         A database that is away raises `Unavailable`, a full disk `StorageFull`.
         """
-        with _vendor_errors(), self.engine.connect() as connection, connection.begin() as begun:
+        with _vendor_errors(), self._turn, self.engine.connect() as connection, connection.begin() as begun:
             changes = _changes(connection)
             tx = Transaction(connection, source=self.source, clock=self.clock, context=context)
             yield tx

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -57,7 +58,7 @@ def messaging_status(database: Database, bus: Bus | None = None) -> dict[str, ob
         overdue = connection.execute(
             sa.select(sa.func.count()).where(timer.c.due_at <= database.clock.now())
         ).scalar_one()
-    lag = None if bus is None else sum(bus.end_offset(row.topic, row.partition) - row.next_offset for row in places)
+    lag = None if bus is None else _lag(bus, places)
     return {
         "unpublished": backlog,
         "oldest_unpublished": json.loads(json.dumps(oldest, default=str)),
@@ -66,3 +67,8 @@ def messaging_status(database: Database, bus: Bus | None = None) -> dict[str, ob
         "parked": states.get("parked", 0),
         "timers_due": overdue,
     }
+
+
+def _lag(bus: Bus, places: Sequence[Any]) -> int:
+    ends = bus.end_offsets() if places else {}
+    return sum(ends[row.topic, row.partition] - row.next_offset for row in places)

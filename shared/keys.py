@@ -9,7 +9,7 @@ from pathlib import Path
 
 from joserfc.jwk import OKPKey
 
-from shared.storage.file_store import make_folder_durably, sync_file, sync_folder
+from shared.disk import make_folder_durably, sync_file, sync_folder
 
 
 def load_or_create_key(path: Path) -> OKPKey:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -46,25 +47,30 @@ class Service:
 
 
 class LoopThread:
-    """Runs one loop in a thread until told to stop. `failed` holds the words of a loop that gave up."""
+    """Runs loops in turn in one thread until told to stop. `failed` holds the words of each loop that gave up.
 
-    def __init__(self, loop: Loop, *, on_failure: Callable[[str], None]) -> None:
-        self.loop = loop
-        self.failed: str | None = None
-        self._on_failure = on_failure
+    Loops that share a thread do not compete for the interpreter, and what gathers while the others have their turn is
+    done in one batch. A loop whose infrastructure is away is passed over for a while; the others go on.
+    """
+
+    def __init__(self, name: str, loops: Sequence[Loop]) -> None:
+        self.loops = loops
+        self.failed: dict[str, str] = {}
+        self._not_before: dict[str, float] = {}
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=loop.name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def wake(self) -> None:
-        """Look at once instead of at the next poll."""
-        self._wake.set()
+        """Look at once instead of at the next poll. The thread need not wake itself: after work it looks again."""
+        if threading.current_thread() is not self._thread:
+            self._wake.set()
 
     def stop(self) -> None:
-        """Ask the loop to end after the piece of work in hand."""
+        """Ask the loops to end after the piece of work in hand."""
         self._stop.set()
         self._wake.set()
 
@@ -76,15 +82,20 @@ class LoopThread:
     def _run(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
-            try:
-                if self.loop.step(self._stop):
-                    continue
+            worked = [self._step(loop) for loop in self.loops]
+            if not any(worked):
                 self._wake.wait(IDLE_SECONDS)
-            except Unavailable as error:
-                log.warning("loop.waiting", loop=self.loop.name, code=error.code)
-                self._stop.wait(BACK_OFF_SECONDS)
-            except Exception as error:
-                self.failed = repr(error)
-                log.critical("loop.failed", loop=self.loop.name, exc_info=error)
-                self._on_failure(self.loop.name)
-                return
+
+    def _step(self, loop: Loop) -> bool:
+        """One step of the loop; whether there was work."""
+        if self._stop.is_set() or loop.name in self.failed or time.monotonic() < self._not_before.get(loop.name, 0.0):
+            return False
+        try:
+            return loop.step(self._stop)
+        except Unavailable as error:
+            log.warning("loop.waiting", loop=loop.name, code=error.code)
+            self._not_before[loop.name] = time.monotonic() + BACK_OFF_SECONDS
+        except Exception as error:
+            self.failed[loop.name] = repr(error)
+            log.critical("loop.failed", loop=loop.name, exc_info=error)
+        return False

@@ -15,6 +15,7 @@ from shared.keys import load_or_create_key, load_or_create_secret
 from shared.messaging.local_bus import LocalBus
 from shared.messaging.tables import metadata as messaging
 from shared.settings import Settings
+from shared.simulation import claim_time
 from shared.storage.file_store import FileStore
 from shared.storage.port import ObjectStore
 from shared.web.pages import Pages
@@ -49,6 +50,11 @@ class Platform:
         metadata.create_all(database.engine)
         self._databases.append(database)
         return database
+
+    def claim_time(self) -> None:
+        """Mark all databases as ones of this clock's time; raises `OtherTime` when one is of the other."""
+        for database in self._databases:
+            claim_time(database)
 
     def close(self) -> None:
         for database in self._databases:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,8 +49,8 @@ class Bus(Protocol):
 
     def first_offset(self, topic: str, partition: int) -> int: ...
 
-    def end_offset(self, topic: str, partition: int) -> int:
-        """One past the last record."""
+    def end_offsets(self) -> Mapping[tuple[str, int], int]:
+        """Of every topic and partition: one past the last record."""
         ...
 
     def close(self) -> None: ...

@@ -230,43 +230,44 @@ class ConsumerLoop:
 
     def step(self, stop: threading.Event) -> bool:
         """Apply one batch of every partition that has one; True when any had. Raises `Unavailable` and `Stopped`."""
-        busy = False
-        for topic, partition in self.places:
+        if not self._offsets:
+            self._offsets = self._starts()
+        ends = self.bus.end_offsets()
+        behind = [place for place in self.places if self._offsets[_name(place)] < ends[_name(place)]]
+        for topic, partition in behind:
             if stop.is_set():
                 return False
-            busy = self._step_partition(topic, partition) or busy
-        return busy
+            self._step_partition(topic, partition)
+        return bool(behind)
 
     def is_caught_up(self) -> bool:
         """Whether nothing on the bus is left to apply."""
-        return all(
-            self.bus.end_offset(topic.name, partition) == self._start(topic, partition)
-            for topic, partition in self.places
-        )
+        ends, starts = self.bus.end_offsets(), self._starts()
+        return all(starts[place] == ends[place] for place in starts)
 
-    def _step_partition(self, topic: Topic, partition: int) -> bool:
-        place = (topic.name, partition)
-        offset = self._offsets.get(place)
-        if offset is None:
-            offset = self._start(topic, partition)
+    def _step_partition(self, topic: Topic, partition: int) -> None:
+        offset = self._offsets[topic.name, partition]
         records = self.bus.read(topic.name, partition, offset=offset, limit=BATCH)
         if records:
             self.consumer.handle(topic, partition, records, topic_id=self.bus.topic_id(topic.name))
-            self._offsets[place] = records[-1].offset + 1
-        return bool(records)
+            self._offsets[topic.name, partition] = records[-1].offset + 1
 
-    def _start(self, topic: Topic, partition: int) -> int:
+    def _starts(self) -> dict[tuple[str, int], int]:
+        """Where each partition goes on: behind what is applied, else at its first record."""
         with self.consumer.database.reading() as connection:
-            stored = stored_offset(connection, self.consumer.name, topic.name, partition)
-        return self.bus.first_offset(topic.name, partition) if stored is None else stored
+            stored = stored_offsets(connection, self.consumer.name)
+        places = map(_name, self.places)
+        return {place: stored[place] if place in stored else self.bus.first_offset(*place) for place in places}
 
 
-def stored_offset(connection: sa.Connection, consumer: str, topic: str, partition: int) -> int | None:
-    """Where a consumer goes on in a partition; None when it never was there."""
-    query = sa.select(progress.c.next_offset).where(
-        progress.c.consumer == consumer, progress.c.topic == topic, progress.c.partition == partition
-    )
-    return connection.execute(query).scalar()
+def _name(place: tuple[Topic, int]) -> tuple[str, int]:
+    return place[0].name, place[1]
+
+
+def stored_offsets(connection: sa.Connection, consumer: str) -> dict[tuple[str, int], int]:
+    """Where a consumer goes on in each partition in which it ever was."""
+    rows = connection.execute(sa.select(progress).where(progress.c.consumer == consumer))
+    return {(row.topic, row.partition): row.next_offset for row in rows}
 
 
 def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -274,4 +275,4 @@ def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
         yield items[start : start + CHUNK]
 
 
-__all__ = ["Consumer", "ConsumerLoop", "Handler", "HandlerTable", "Stopped", "stored_offset"]
+__all__ = ["Consumer", "ConsumerLoop", "Handler", "HandlerTable", "Stopped", "stored_offsets"]

@@ -6,9 +6,8 @@ It is for one machine; it keeps no consumer groups, because consumers keep their
 
 from __future__ import annotations
 
-import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -59,7 +58,6 @@ class LocalBus:
     def __init__(self, url: str, *, clock: Clock, topics: Sequence[str]) -> None:
         self.database = Database(url, source="bus", clock=clock)
         self._listeners: list[Callable[[], None]] = []
-        self._appending = threading.Lock()
         metadata.create_all(self.database.engine)
         with self.database.transaction() as tx:
             rows = [{"name": name, "topic_id": str(uuid.uuid4()), "partitions": PARTITIONS} for name in topics]
@@ -76,13 +74,16 @@ class LocalBus:
         self._listeners.append(call)
 
     def append(self, messages: Sequence[Message]) -> None:
-        with self._appending, self.database.transaction() as tx:
+        with self.database.transaction() as tx:
             known = set(self._known(tx.connection, [message.id for message in messages]))
-            ends = {(row.topic, row.partition): row.next_offset for row in tx.connection.execute(sa.select(end))}
+            before = _ends(tx.connection)
+            ends = dict(before)
             rows = list(self._rows(messages, known, ends))
             if rows:
                 tx.connection.execute(sa.insert(log), [row | {"appended_at": tx.now} for row in rows])
-                moved = [{"topic": t, "partition": p, "next_offset": n} for (t, p), n in ends.items()]
+                moved = [
+                    {"topic": t, "partition": p, "next_offset": n} for (t, p), n in ends.items() if n > before[t, p]
+                ]
                 tx.connection.execute(upsert(end, key=["topic", "partition"], update=["next_offset"]), moved)
         kill_point("bus.appended")
         for call in self._listeners:
@@ -144,12 +145,15 @@ class LocalBus:
         query = sa.select(sa.func.min(log.c.offset)).where(log.c.topic == topic, log.c.partition == partition)
         with self.database.reading() as connection:
             first = connection.execute(query).scalar()
-        return self.end_offset(topic, partition) if first is None else int(first)
+            return _ends(connection)[topic, partition] if first is None else int(first)
 
-    def end_offset(self, topic: str, partition: int) -> int:
-        query = sa.select(end.c.next_offset).where(end.c.topic == topic, end.c.partition == partition)
+    def end_offsets(self) -> Mapping[tuple[str, int], int]:
         with self.database.reading() as connection:
-            return int(connection.execute(query).scalar_one())
+            return _ends(connection)
 
     def close(self) -> None:
         self.database.close()
+
+
+def _ends(connection: sa.Connection) -> dict[tuple[str, int], int]:
+    return {(row.topic, row.partition): row.next_offset for row in connection.execute(sa.select(end))}

@@ -37,6 +37,13 @@ outbox = sa.Table(
     sqlite_autoincrement=True,
 )
 
+time_source = sa.Table(
+    "time_source",
+    metadata,
+    sa.Column("only", sa.Integer, sa.CheckConstraint("only = 1"), primary_key=True),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+)
+
 progress = sa.Table(
     "progress",
     metadata,

@@ -8,7 +8,6 @@ replicate, and keeps no metadata.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import secrets
@@ -19,13 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from shared.errors import StorageFull, Unavailable
+from shared.disk import make_folder_durably, os_errors, sync_file, sync_folder
 from shared.killpoints import kill_point
 from shared.storage.port import ObjectMissing, ObjectWriter, StoredEntry, StoredObject, checked_key
 
 CHUNK_BYTES = 256 * 1024
 _FOLDERS = [f"{number:02x}" for number in range(256)]
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class FileStore:
@@ -133,44 +131,6 @@ class _FileWriter:
         kill_point("objects.durable")
         version = self._final.name.rpartition("@")[-1]
         return StoredObject(key=self._key, version=version, size_bytes=self._size_bytes, sha256=self._hash.hexdigest())
-
-
-def sync_file(file: BinaryIO) -> None:
-    """Bring the file's bytes to the disk."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the folder's list of names to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def make_folder_durably(folder: Path) -> None:
-    """Make a folder with its parents, so that a power cut takes none of their names back.
-
-    The name of the folder itself is synced even if it is there already: its maker may have died before doing so.
-    """
-    missing = [path for path in (folder, *folder.parents) if path == folder or not path.exists()]
-    for path in reversed(missing):
-        path.mkdir(exist_ok=True)
-        sync_folder(path.parent)
-
-
-@contextmanager
-def os_errors() -> Iterator[None]:
-    """Turn the operating system's words into ours: no room is `StorageFull`, anything else `Unavailable`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise StorageFull from error
-        detail = f"The file system answered: {error.strerror}"
-        raise Unavailable(detail) from error
 
 
 def _write_all(file: BinaryIO, chunk: bytes) -> None:

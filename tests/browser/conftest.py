@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from services.cli import load_demo
 from services.embedded import Embedded
+from services.intake import load_demo
 from shared.settings import Settings
 
 FLAGS = [

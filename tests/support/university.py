@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx2 as httpx
 from starlette.testclient import TestClient
 
-from services.cli import take_in
 from services.embedded import Embedded
+from services.intake import take_in
 from services.operations.reconciliation.domain import Report
 from services.operations.reconciliation.handlers import Audit, Question
 from services.submission.catalogue.university import (

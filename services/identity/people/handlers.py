@@ -36,7 +36,7 @@ class People:
     def record(self, entries: Sequence[PersonEntry], tx: Transaction) -> dict[str, str]:
         """Write and announce who is new or changed; the person_ref of every identifier."""
         tx.lock("people")
-        known = self.store.by_identifier([entry.identifier for entry in entries], tx)
+        known = self.store.by_identifier([entry.identifier for entry in entries], tx.connection)
         rows = {entry.identifier: _row(entry, known.get(entry.identifier)) for entry in entries}
         fresh = [row for identifier, row in rows.items() if row != known.get(identifier)]
         self.store.save_all(fresh, tx)

@@ -36,12 +36,12 @@ grant_table = sa.Table(
 class PeopleStore:
     """Bulk reads and writes inside the caller's transaction."""
 
-    def by_identifier(self, identifiers: Sequence[str], tx: Transaction) -> dict[str, dict[str, Any]]:
+    def by_identifier(self, identifiers: Sequence[str], connection: sa.Connection) -> dict[str, dict[str, Any]]:
         """The stored persons with these PIs or staff numbers."""
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(identifiers), CHUNK):
             chosen = person_table.c.identifier.in_(identifiers[start : start + CHUNK])
-            for row in tx.connection.execute(sa.select(person_table).where(chosen)).mappings():
+            for row in connection.execute(sa.select(person_table).where(chosen)).mappings():
                 found[row["identifier"]] = dict(row)
         return found
 

@@ -5,8 +5,6 @@ Keeps `<root>/<first two characters of the delivery id>/<delivery id>.eml`. Does
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +12,8 @@ from pathlib import Path
 
 from services.notifier.channels.letter import BadAddress, as_message
 from services.notifier.channels.port import Fate, Mail, Outcome
-from shared.errors import Rejected, StorageFull, Unavailable
+from shared.disk import make_folder_durably, os_errors, sync_file, sync_folder
+from shared.errors import Rejected
 
 _SAFE_ID = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z-]{2,63}")
 _WRITERS = 8
@@ -26,6 +25,8 @@ class FileChannel:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._made: set[Path] = set()
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="mail")
 
     def send_all(self, mails: Sequence[Mail]) -> list[Outcome]:
         outcomes: dict[int, Outcome] = {}
@@ -46,45 +47,24 @@ class FileChannel:
         return self.root / delivery_id[:2] / f"{delivery_id}.eml"
 
     def _keep_all(self, letters: Sequence[tuple[Path, bytes]]) -> None:
-        try:
-            for folder in sorted({path.parent for path, _ in letters}):
-                _make_folder(folder)
-            with ThreadPoolExecutor(_WRITERS) as writers:
-                list(writers.map(_write, letters))
-                for path, _ in letters:
-                    _draft_of(path).replace(path)
-                list(writers.map(_flush_folder, sorted({path.parent for path, _ in letters})))
-        except OSError as failure:
-            raise _unavailable(failure) from failure
+        folders = sorted({path.parent for path, _ in letters})
+        with os_errors():
+            for folder in folders:
+                if folder not in self._made:
+                    make_folder_durably(folder)
+                    self._made.add(folder)
+            list(self._writers.map(_write, letters))
+            for path, _ in letters:
+                _draft_of(path).replace(path)
+            list(self._writers.map(sync_folder, folders))
 
 
 def _write(letter: tuple[Path, bytes]) -> None:
     path, content = letter
     with _draft_of(path).open("wb") as draft:
         draft.write(content)
-        draft.flush()
-        os.fsync(draft.fileno())
+        sync_file(draft)
 
 
 def _draft_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.new")
-
-
-def _make_folder(folder: Path) -> None:
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for place in missing:
-        _flush_folder(place.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _unavailable(failure: OSError) -> Unavailable:
-    words = "the folder of mails cannot be written"
-    return StorageFull(words) if failure.errno in {errno.ENOSPC, errno.EDQUOT} else Unavailable(words)

@@ -1,0 +1,182 @@
+"""The command line of the replay: `etma replay oulad`."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from services.embedded import Embedded, sole_user
+from services.replay.client import Client, Unexpected
+from services.replay.driver import CLIENTS, Pace, Replay
+from services.replay.figures import Figures, figures_of
+from services.replay.journal import Journal
+from services.replay.oulad import read_dataset
+from services.replay.plan import LEAST_BYTES, MOST_BYTES, Plan, make_plan
+from shared.clock import SteppedClock
+from shared.errors import Conflict
+from shared.observability.logs import configure_logs
+from shared.settings import Settings
+
+START_SECONDS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is replayed: a replay that is resumed must be the same one."""
+
+    presentation: str
+    limit: int | None
+    size_bytes: int | None
+
+
+def add_replay(app: typer.Typer) -> None:
+    """Put `replay oulad` on the command line."""
+    replaying = typer.Typer(no_args_is_help=True, help="Send real submission data through the whole system.")
+    app.add_typer(replaying, name="replay")
+
+    @replaying.callback()
+    def _needs_a_name() -> None:
+        """Keep `oulad` a command of its own; other data may come to stand beside it."""
+
+    @replaying.command()
+    def oulad(
+        folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of its CSV files.")],
+        *,
+        presentation: Annotated[str, typer.Option(help="Such as 2013J.")],
+        limit: Annotated[int | None, typer.Option(min=1, help="Only a fixed sample of so many works.")] = None,
+        size: Annotated[
+            int | None, typer.Option(min=LEAST_BYTES, max=MOST_BYTES, help="Bytes of every file; else log-normal.")
+        ] = None,
+        rate: Annotated[str, typer.Option(help="`max`, or how many a second, such as 20/s.")] = "max",
+        as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    ) -> None:
+        """Replay a presentation of OULAD in simulated time; killed at any moment, the same command goes on.
+
+        Needs ETMA_REPLAY=1 and in ETMA_DATA_DIR a folder that holds nothing but this replay. Exit 1 when something was
+        lost, duplicated or buried.
+        """
+        order = Order(presentation=presentation, limit=limit, size_bytes=size)
+        pace = Pace(size_bytes=size, per_second=_per_second(rate))
+        figures = _replay(make_plan(read_dataset(folder, presentation), limit=limit), order, pace)
+        _print(figures, as_json=as_json)
+        raise typer.Exit(0 if figures.clean else 1)
+
+
+def _per_second(rate: str) -> float | None:
+    if rate == "max":
+        return None
+    try:
+        per_second = float(rate.removesuffix("/s"))
+    except ValueError:
+        per_second = 0.0
+    if per_second <= 0:
+        raise typer.BadParameter("is `max` or a number a second, such as 20/s", param_hint="--rate")
+    return per_second
+
+
+def _replay(plan: Plan, order: Order, pace: Pace) -> Figures:
+    settings = _settings()
+    configure_logs("WARNING")
+    with sole_user(settings.data_dir):
+        clock = _clock(settings, plan, order)
+        journal = Journal(settings.data_dir / "replay")
+        with _running(settings) as (system, address), _progress(plan.handings_in) as on_progress:
+            client = Client(address, connections=CLIENTS)
+            replay = Replay(system, clock, client, journal, pace=pace, on_progress=on_progress)
+            try:
+                replay.run(plan)
+            finally:
+                replay.close()
+                client.close()
+            seconds, accept_ms = journal.timings()
+            return figures_of(system.inspections(), replay.held(), seconds=seconds, accept_ms=accept_ms)
+
+
+def _settings() -> Settings:
+    """The settings with the replay's own clock; raises `Conflict` without ETMA_REPLAY=1."""
+    settings = Settings()
+    if not settings.replay:
+        detail = "A replay sets the clock. Set ETMA_REPLAY=1, and ETMA_DATA_DIR to a folder for it alone."
+        raise Conflict(detail)
+    return settings.model_copy(update={"clock_url": f"stepped+file://{_clock_file(settings)}"})
+
+
+def _clock_file(settings: Settings) -> Path:
+    return settings.data_dir.absolute() / "replay" / "clock"
+
+
+def _clock(settings: Settings, plan: Plan, order: Order) -> SteppedClock:
+    """The clock of this replay, at its beginning or where it stood; raises `Conflict` when another one is here."""
+    path = _clock_file(settings).with_name("order.json")
+    wanted = json.dumps(asdict(order))
+    if not path.exists() and any(settings.data_dir.glob("*.db")):
+        detail = f"{settings.data_dir} holds other data. A replay needs a folder of its own: set ETMA_DATA_DIR."
+        raise Conflict(detail)
+    if path.exists() and path.read_text(encoding="ascii") != wanted:
+        detail = f"Another replay is in {settings.data_dir}: {path.read_text(encoding='ascii')}. Take another folder."
+        raise Conflict(detail)
+    clock = SteppedClock(_clock_file(settings))
+    if not clock.path.exists():
+        clock.move_to(plan.opens_at)
+    path.write_text(wanted, encoding="ascii")
+    return clock
+
+
+@contextmanager
+def _running(settings: Settings) -> Iterator[tuple[Embedded, str]]:
+    """The whole system with its web application on a free port of this machine; its address."""
+    system = Embedded(settings)
+    system.start()
+    config = uvicorn.Config(system.app(), host="127.0.0.1", port=0, log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="http", daemon=True)
+    thread.start()
+    try:
+        yield system, _address(server)
+    finally:
+        server.should_exit = True
+        thread.join(START_SECONDS)
+        system.stop()
+
+
+def _address(server: uvicorn.Server) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while not server.started:
+        if time.monotonic() > deadline:
+            detail = "The web application did not start."
+            raise Unexpected(detail)
+        time.sleep(0.01)
+    host, port = server.servers[0].sockets[0].getsockname()
+    return f"http://{host}:{port}"
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal; elsewhere nothing."""
+    console = Console(stderr=True)
+    columns = (TextColumn("handed in"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda more: bar.advance(task, more)
+
+
+def _print(figures: Figures, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(asdict(figures)))
+        return
+    table = Table("what", "how many", title="Replay")
+    for name, value in asdict(figures).items():
+        table.add_row(name, f"{value:,}")
+    Console().print(table)

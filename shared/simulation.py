@@ -1,0 +1,37 @@
+"""Keeps simulated and real time apart: a database belongs to one of them from its first start on."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from shared.database import Database, Transaction
+from shared.errors import Conflict
+from shared.messaging.tables import key_sequence, time_source
+
+
+class OtherTime(Conflict):
+    """A replay on data of the real world, or the real world on data of a replay."""
+
+    code = "other_time"
+    title = "This data belongs to another clock"
+
+
+def claim_time(database: Database) -> None:
+    """Mark the database as one of simulated or of real time; raises `OtherTime` when it is one of the other.
+
+    A replay starts on an empty database only.
+    """
+    with database.transaction() as tx:
+        claimed = tx.connection.execute(sa.select(time_source.c.simulated)).scalar_one_or_none()
+        if claimed is None and not (tx.simulated and _is_used(tx)):
+            tx.connection.execute(sa.insert(time_source).values(only=1, simulated=tx.simulated))
+        elif claimed != tx.simulated:
+            raise OtherTime(_REPLAY_ON_REAL if tx.simulated else _REAL_ON_REPLAY)
+
+
+_REPLAY_ON_REAL = "A replay needs an empty folder of its own: set ETMA_DATA_DIR to another one."
+_REAL_ON_REPLAY = "It was made by a replay, in simulated time. Set ETMA_DATA_DIR to another folder."
+
+
+def _is_used(tx: Transaction) -> bool:
+    return tx.connection.execute(sa.select(key_sequence.c.key).limit(1)).first() is not None
