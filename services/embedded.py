@@ -111,8 +111,7 @@ class Embedded:
         one that was. So the answer counts only when nothing was committed from its beginning to its end.
         """
         before = self._commits()
-        statuses = [service.inspection.status() for service in self.services]
-        quiet = not any(_in_flight(status) for status in statuses) and self._all_read()
+        quiet = self._all_read() and not any(_in_flight(service.inspection.status()) for service in self.services)
         return quiet and before == self._commits()
 
     def _commits(self) -> int:

@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 IDLE_SECONDS = 0.5
 BACK_OFF_SECONDS = 2.0
+GATHER_SECONDS = 0.05
+"""How long a thread that was woken lets more work come: one batch of many is cheaper than many of one."""
 
 
 class Loop(Protocol):
@@ -84,7 +86,8 @@ class LoopThread:
             self._wake.clear()
             worked = [self._step(loop) for loop in self.loops]
             if not any(worked):
-                self._wake.wait(IDLE_SECONDS)
+                if self._wake.wait(IDLE_SECONDS):
+                    self._stop.wait(GATHER_SECONDS)
 
     def _step(self, loop: Loop) -> bool:
         """One step of the loop; whether there was work."""

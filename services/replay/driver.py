@@ -20,7 +20,7 @@ from shared.killpoints import kill_point
 CLIENTS: Final = 8
 TOKEN_HOURS: Final = 24 * 500
 QUIET_SECONDS: Final = 300.0
-POLL_SECONDS: Final = 0.005
+POLL_SECONDS: Final = 0.01
 AFTERWARDS: Final = timedelta(days=1)
 """How far the clock moves at the end: past every digest's window."""
 
