@@ -15,7 +15,9 @@ from services.marking import service as marking
 from services.notifier import service as notifier
 from services.operations import service as operations
 from services.submission import service as submission
+from shared.contracts import TOPICS
 from shared.errors import Conflict
+from shared.housekeeping import Chore, Housekeeping
 from shared.inspection import Inspection
 from shared.messaging.consumer import Consumer, ConsumerLoop
 from shared.messaging.dead_letters import DeadLetters
@@ -34,6 +36,7 @@ TEMPLATES = (
     *operations.TEMPLATES,
 )
 STOP_SECONDS = 10
+PRUNE_SECONDS = 3600.0
 
 
 class Embedded:
@@ -57,7 +60,8 @@ class Embedded:
         }
         self.pipeline = LoopThread("pipeline", list(self._pipeline()))
         self.senders = {each.name: LoopThread(each.name, each.loops) for each in self.services if each.loops}
-        self.threads = [self.pipeline, *self.senders.values()]
+        housekeeping = LoopThread("housekeeping", [Housekeeping(list(self._chores()))])
+        self.threads = [self.pipeline, *self.senders.values(), housekeeping]
         self._wake_each_other()
 
     def inspections(self) -> Mapping[str, Inspection]:
@@ -87,7 +91,9 @@ class Embedded:
     def start(self) -> None:
         """Start what moves facts in one thread and what talks to the world outside in others; raises `OtherTime`."""
         self.platform.claim_time()
-        self.platform.objects.sweep(older_than_seconds=3600)
+        for service in self.services:
+            for recover in service.recover:
+                recover()
         for thread in self.threads:
             thread.start()
 
@@ -129,6 +135,26 @@ class Embedded:
                 yield ConsumerLoop(self.consumers[service.name], self.platform.bus, service.topics)
             if service.timer_handlers:
                 yield TimersLoop(service.database, service.timer_handlers)
+
+    def _chores(self) -> Iterator[Chore]:
+        for loop in self.pipeline.loops:
+            if isinstance(loop, Relay):
+                yield Chore(name=f"{loop.name}.prune", every_seconds=PRUNE_SECONDS, run=loop.prune)
+        for name, consumer in self.consumers.items():
+            yield Chore(name=f"{name}.inbox.prune", every_seconds=PRUNE_SECONDS, run=consumer.prune)
+        yield Chore(name="bus.prune", every_seconds=PRUNE_SECONDS, run=self._prune_bus)
+        for service in self.services:
+            yield from service.chores
+
+    def _prune_bus(self) -> int:
+        """Delete from the bus what is old and what everybody who reads it has applied."""
+        ends = self.platform.bus.end_offsets()
+        read = {place: ends[place] for place in ends}
+        for loop in self.pipeline.loops:
+            if isinstance(loop, ConsumerLoop):
+                for place, offset in loop.applied().items():
+                    read[place] = min(read[place], offset)
+        return sum(self.platform.bus.prune(TOPICS[topic], part, below=below) for (topic, part), below in read.items())
 
     def _wake_each_other(self) -> None:
         self.platform.bus.on_append(self.pipeline.wake)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from shared.contracts import Topic
 from shared.database import Database
 from shared.errors import Unavailable
+from shared.housekeeping import Chore
 from shared.inspection import Inspection
 from shared.messaging.consumer import HandlerTable
 from shared.timers import TimerHandler
@@ -36,7 +37,10 @@ class Loop(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A service as composed: its database, what it consumes, what fires by time, what it serves and shows."""
+    """A service as composed: its database, what it consumes, what fires by time, what it serves and shows.
+
+    `recover` puts right what a crash left behind; it runs before anything else does, when nothing is under way.
+    """
 
     name: str
     database: Database
@@ -45,6 +49,8 @@ class Service:
     timer_handlers: Mapping[str, TimerHandler] = field(default_factory=dict)
     routers: Sequence[APIRouter] = ()
     loops: Sequence[Loop] = ()
+    recover: Sequence[Callable[[], object]] = ()
+    chores: Sequence[Chore] = ()
     inspection: Inspection
 
 
@@ -85,9 +91,8 @@ class LoopThread:
         while not self._stop.is_set():
             self._wake.clear()
             worked = [self._step(loop) for loop in self.loops]
-            if not any(worked):
-                if self._wake.wait(IDLE_SECONDS):
-                    self._stop.wait(GATHER_SECONDS)
+            if not any(worked) and self._wake.wait(IDLE_SECONDS):
+                self._stop.wait(GATHER_SECONDS)
 
     def _step(self, loop: Loop) -> bool:
         """One step of the loop; whether there was work."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -58,7 +58,7 @@ class Replay:
         self.on_progress = on_progress
         self._held: dict[tuple[str, str, int], Held] = {}
         self._refs: dict[str, str] = {}
-        self._tokens: dict[tuple[str, str], str] = {}
+        self._tokens: dict[str, str] = {}
         self._next_at = 0.0
         self._synced_at = time.monotonic()
         self._clients = ThreadPoolExecutor(CLIENTS, thread_name_prefix="client")
@@ -98,6 +98,7 @@ class Replay:
     def _play(self, slot: Slot) -> None:
         if slot.groups is not None:
             take_in(self.system, slot.groups)
+        self._sign_in("tutor", (each.tutor for each in slot.collectings))
         for collecting in slot.collectings:
             self._collect(collecting)
         missing = [each for each in slot.handings_in if not self._is_held(each)]
@@ -117,11 +118,11 @@ class Replay:
         self._sync(accept_ms)
 
     def _send(self, handings_in: Sequence[HandingIn]) -> list[Future[tuple[str | None, float]]]:
+        self._sign_in("student", (each.personal_id for each in handings_in))
         sent = []
         for handing_in in handings_in:
             self._wait_for_turn()
-            token = self._token("student", handing_in.personal_id)
-            sent.append(self._clients.submit(self._hand_in, handing_in, token))
+            sent.append(self._clients.submit(self._hand_in, handing_in, self._tokens[handing_in.personal_id]))
         return sent
 
     def _hand_in(self, handing_in: HandingIn, token: str) -> tuple[str | None, float]:
@@ -134,18 +135,18 @@ class Replay:
 
     def _collect(self, collecting: Collecting) -> None:
         held = self._held[collecting.assignment_id, self._refs[collecting.personal_id], 1]
-        self.client.collect(token=self._token("tutor", collecting.tutor), work_id=held.work_id)
+        self.client.collect(token=self._tokens[collecting.tutor], work_id=held.work_id)
 
     def _wait_for_turn(self) -> None:
         if self.pace.per_second:
             self._next_at = max(self._next_at + 1 / self.pace.per_second, time.monotonic())
             time.sleep(max(0.0, self._next_at - time.monotonic()))
 
-    def _token(self, role: str, identifier: str) -> str:
-        if (role, identifier) not in self._tokens:
-            token = self.system.identity.sessions.sign_in(role=role, identifier=identifier, hours=TOKEN_HOURS)
-            self._tokens[role, identifier] = token
-        return self._tokens[role, identifier]
+    def _sign_in(self, role: str, identifiers: Iterable[str]) -> None:
+        missing = sorted({each for each in identifiers if each not in self._tokens})
+        if missing:
+            sessions = self.system.identity.sessions
+            self._tokens |= sessions.sign_in_all(role=role, identifiers=missing, hours=TOKEN_HOURS)
 
     def _sync(self, accept_ms: Sequence[float] = ()) -> None:
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from services.submission.catalogue.handlers import CatalogueImport
@@ -14,11 +15,16 @@ from services.submission.submissions.receipts import ReceiptSigner
 from services.submission.submissions.store import SubmissionStore
 from services.submission.submissions.views import SubmissionViews
 from services.submission.tables import metadata
+from services.submission.upload.handlers import OrphanSweep
 from shared.contracts import MARKING
+from shared.housekeeping import Chore
 from shared.service import Service
 from shared.wiring import Platform
 
 NAME = "submission"
+ORPHAN_SECONDS = 3600.0
+"""How old bytes without a version must be to be cleared away: no upload's last step takes so long."""
+
 TEMPLATES = (Path(__file__).parent / "submissions" / "templates",)
 
 
@@ -42,6 +48,7 @@ class Submission:
             signer=signer,
             issuer=platform.settings.address,
         )
+        self.orphans = OrphanSweep(platform.objects, self._known_objects)
         student_pages = pages.StudentPages(
             hand_in=self.hand_in,
             catalogue=self.catalogue,
@@ -56,4 +63,16 @@ class Submission:
             topics=[MARKING],
             routers=[api.routes(self.hand_in, self.views, self.database), pages.routes(student_pages)],
             inspection=SubmissionInspection(self.database, platform.bus),
+            recover=[lambda: self.orphans.sweep(older_than_seconds=0)],
+            chores=[
+                Chore(
+                    name="submission.orphans",
+                    every_seconds=ORPHAN_SECONDS,
+                    run=lambda: self.orphans.sweep(older_than_seconds=ORPHAN_SECONDS),
+                )
+            ],
         )
+
+    def _known_objects(self, object_keys: Sequence[str]) -> set[str]:
+        with self.database.reading() as connection:
+            return self.views.known_objects(connection, object_keys)

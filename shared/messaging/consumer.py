@@ -17,10 +17,11 @@ import structlog
 from shared.contracts import FACTS, Fact, Topic
 from shared.database import Database, Transaction, upsert
 from shared.errors import Rejected, Unavailable
+from shared.housekeeping import STEP_ROWS
 from shared.killpoints import kill_point
 from shared.messaging.bus import Bus, Record
 from shared.messaging.message import Message
-from shared.messaging.tables import dead_letter, inbox, progress
+from shared.messaging.tables import ARCHIVED, dead_letter, inbox, progress
 
 Handler = Callable[[Sequence[Any], Transaction], None]
 HandlerTable = Mapping[type[Fact], Handler]
@@ -112,6 +113,13 @@ class Consumer:
         new = self._unseen(tx, messages)
         for kind, group in groupby(new, key=lambda message: message.type):
             self._hand_over(kind, list(group), tx)
+
+    def prune(self) -> int:
+        """Delete a step of the ids that were seen more than fourteen days ago; returns how many."""
+        with self.database.transaction() as tx:
+            rows = sa.select(inbox.c.ce_id).where(inbox.c.consumer == self.name, inbox.c.handled_at < tx.now - ARCHIVED)
+            old = sa.delete(inbox).where(inbox.c.consumer == self.name, inbox.c.ce_id.in_(rows.limit(STEP_ROWS)))
+            return tx.connection.execute(old).rowcount
 
     def _hand_over(self, kind: str, messages: Sequence[Message], tx: Transaction) -> None:
         if kind not in FACTS:
@@ -231,7 +239,7 @@ class ConsumerLoop:
     def step(self, stop: threading.Event) -> bool:
         """Apply one batch of every partition that has one; True when any had. Raises `Unavailable` and `Stopped`."""
         if not self._offsets:
-            self._offsets = self._starts()
+            self._offsets = self.applied()
         ends = self.bus.end_offsets()
         behind = [place for place in self.places if self._offsets[_name(place)] < ends[_name(place)]]
         for topic, partition in behind:
@@ -242,8 +250,8 @@ class ConsumerLoop:
 
     def is_caught_up(self) -> bool:
         """Whether nothing on the bus is left to apply."""
-        ends, starts = self.bus.end_offsets(), self._starts()
-        return all(starts[place] == ends[place] for place in starts)
+        ends, applied = self.bus.end_offsets(), self.applied()
+        return all(applied[place] == ends[place] for place in applied)
 
     def _step_partition(self, topic: Topic, partition: int) -> None:
         offset = self._offsets[topic.name, partition]
@@ -252,8 +260,8 @@ class ConsumerLoop:
             self.consumer.handle(topic, partition, records, topic_id=self.bus.topic_id(topic.name))
             self._offsets[topic.name, partition] = records[-1].offset + 1
 
-    def _starts(self) -> dict[tuple[str, int], int]:
-        """Where each partition goes on: behind what is applied, else at its first record."""
+    def applied(self) -> dict[tuple[str, int], int]:
+        """Where each partition goes on, by topic and number: behind what is applied, else at its first record."""
         with self.consumer.database.reading() as connection:
             stored = stored_offsets(connection, self.consumer.name)
         places = map(_name, self.places)

@@ -13,10 +13,13 @@ import sqlalchemy as sa
 
 from shared.clock import Clock
 from shared.columns import UtcDateTime
+from shared.contracts import Topic
 from shared.database import Database, upsert
+from shared.housekeeping import STEP_ROWS
 from shared.killpoints import kill_point
 from shared.messaging.bus import Record, partition_of
 from shared.messaging.message import Message
+from shared.messaging.tables import RETAINED
 
 metadata = sa.MetaData()
 
@@ -39,6 +42,7 @@ log = sa.Table(
     sa.Column("headers", sa.JSON, nullable=False),
     sa.Column("value", sa.LargeBinary, nullable=False),
     sa.Column("appended_at", UtcDateTime, nullable=False, index=True),
+    sa.Index("log_of_key", "topic", "partition", "key", "offset"),
 )
 
 end = sa.Table(
@@ -134,6 +138,29 @@ class LocalBus:
                 )
                 for row in connection.execute(query)
             ]
+
+    def prune(self, topic: Topic, partition: int, *, below: int) -> int:
+        """Delete a step of what was appended more than seven days ago under offset `below`; returns how many.
+
+        A compacted topic keeps the last message of every key.
+        """
+        later = log.alias()
+        superseded = (
+            sa.exists()
+            .where(later.c.topic == log.c.topic, later.c.partition == log.c.partition)
+            .where(later.c.key == log.c.key, later.c.offset > log.c.offset)
+        )
+        with self.database.transaction() as tx:
+            old = [
+                log.c.topic == topic.name,
+                log.c.partition == partition,
+                log.c.offset < below,
+                log.c.appended_at < tx.now - RETAINED,
+                *([superseded] if topic.offsets == "increasing" else []),
+            ]
+            offsets = sa.select(log.c.offset).where(*old).order_by(log.c.offset).limit(STEP_ROWS)
+            place = (log.c.topic == topic.name, log.c.partition == partition)
+            return tx.connection.execute(sa.delete(log).where(*place, log.c.offset.in_(offsets))).rowcount
 
     def partitions(self, topic: str) -> int:
         return int(self._topics[topic].partitions)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 
 import sqlalchemy as sa
 
 from shared.database import Database
+from shared.housekeeping import STEP_ROWS
 from shared.killpoints import kill_point
 from shared.messaging.bus import Bus
 from shared.messaging.message import Message
-from shared.messaging.tables import outbox
+from shared.messaging.tables import ARCHIVED, outbox
 
 BATCH = 500
-KEPT_DAYS = 14
-PRUNE_STEP = 1000
 
 
 class Relay:
@@ -47,11 +45,7 @@ class Relay:
             tx.connection.execute(sa.update(outbox).where(outbox.c.position.in_(positions)).values(published_at=tx.now))
 
     def prune(self) -> int:
-        """Delete at most a thousand rows that were published more than fourteen days ago; returns how many."""
+        """Delete a step of the rows that were published more than fourteen days ago; returns how many."""
         with self.database.transaction() as tx:
-            old = (
-                sa.select(outbox.c.position)
-                .where(outbox.c.published_at < tx.now - timedelta(days=KEPT_DAYS))
-                .limit(PRUNE_STEP)
-            )
+            old = sa.select(outbox.c.position).where(outbox.c.published_at < tx.now - ARCHIVED).limit(STEP_ROWS)
             return tx.connection.execute(sa.delete(outbox).where(outbox.c.position.in_(old))).rowcount

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import sqlalchemy as sa
 
 from shared.columns import UtcDateTime
 
 metadata = sa.MetaData()
+
+RETAINED = timedelta(days=7)
+"""How long a topic keeps its messages."""
+
+ARCHIVED = timedelta(days=14)
+"""How long an outbox keeps what it published, for a re-drive; and an inbox what it saw, so that one has no effect."""
 
 key_sequence = sa.Table(
     "key_sequence",

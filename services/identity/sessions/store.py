@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -62,8 +63,18 @@ class SessionStore:
         )
         return connection.execute(query).scalar()
 
-    def add(self, row: dict[str, object], tx: Transaction) -> None:
-        tx.connection.execute(sa.insert(session_table), [row])
+    def granted_all(self, connection: sa.Connection, *, role: str, identifiers: Sequence[str]) -> dict[str, str]:
+        """The person_refs of those who have one of these PIs or staff numbers and this role."""
+        query = (
+            sa.select(person_table.c.identifier, person_table.c.person_ref)
+            .join(grant_table, grant_table.c.person_ref == person_table.c.person_ref)
+            .where(person_table.c.identifier.in_(identifiers), grant_table.c.role == role)
+        )
+        return {row.identifier: row.person_ref for row in connection.execute(query)}
+
+    def add_all(self, rows: Sequence[dict[str, object]], tx: Transaction) -> None:
+        if rows:
+            tx.connection.execute(sa.insert(session_table), list(rows))
 
     def end(self, session_id: str, tx: Transaction) -> None:
         ended = sa.update(session_table).where(session_table.c.session_id == session_id)

@@ -31,6 +31,11 @@ class SubmissionViews:
         query = sa.select(version_table).where(version_table.c.person_ref == person_ref)
         return connection.execute(query.order_by(version_table.c.position.desc())).all()
 
+    def known_objects(self, connection: sa.Connection, object_keys: Sequence[str]) -> set[str]:
+        """Those of the object keys that a version has."""
+        query = sa.select(version_table.c.object_key).where(version_table.c.object_key.in_(object_keys))
+        return set(connection.execute(query).scalars())
+
     def public_keys(self, connection: sa.Connection) -> list[dict[str, Any]]:
         """Every key that ever signed a receipt."""
         return list(connection.execute(sa.select(receipt_key_table.c.public_jwk)).scalars())
