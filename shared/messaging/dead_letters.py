@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,18 +68,21 @@ class DeadLetters:
         """Apply the buried message and then those parked behind it, in order; returns how many were applied.
 
         Each is applied in a transaction of its own with its new state, so that a stop in between loses nothing.
-        What fails raises, stays where it is, and so do those behind it. `Conflict` when it is not buried.
+        What fails raises and stays, buried, with those behind it. `Conflict` when it is not buried.
         """
         first = self.show(letter_id)
         if first.state != "buried":
             detail = f"Dead letter {letter_id} is {first.state}; only a buried one can be replayed."
             raise Conflict(detail)
-        line = [first, *self._behind(first)]
-        for letter in line:
+        applied = 0
+        letter: DeadLetter | None = first
+        while letter is not None:
             with self.database.transaction() as tx:
                 self.consumer.apply_messages([letter.record().message()], tx)
                 self._resolve(tx, letter, state="replayed", resolution=f"replayed by {actor}")
-        return len(line)
+                letter = self._promote(tx, letter)
+            applied += 1
+        return applied
 
     def discard(self, letter_id: int | str, reason: str, *, actor: str = "system") -> None:
         """Give the buried message up; the next parked one of its key takes its place. `Conflict` when not buried."""
@@ -92,24 +94,21 @@ class DeadLetters:
             self._resolve(tx, letter, state="discarded", resolution=f"discarded by {actor}: {reason}")
             self._promote(tx, letter)
 
-    def _behind(self, letter: DeadLetter) -> Sequence[DeadLetter]:
-        query = sa.select(dead_letter).where(
-            dead_letter.c.state == "parked", dead_letter.c.topic == letter.topic, dead_letter.c.key == letter.key
-        )
-        with self.database.reading() as connection:
-            return [_letter(row) for row in connection.execute(query.order_by(dead_letter.c.offset))]
-
-    def _promote(self, tx: Transaction, letter: DeadLetter) -> None:
-        following = (
-            sa.select(dead_letter.c.id)
+    def _promote(self, tx: Transaction, letter: DeadLetter) -> DeadLetter | None:
+        """Let the next parked one of the key take the place of the one resolved, so that it can be replayed itself."""
+        behind = (
+            sa.select(dead_letter)
             .where(
                 dead_letter.c.state == "parked", dead_letter.c.topic == letter.topic, dead_letter.c.key == letter.key
             )
             .order_by(dead_letter.c.offset)
             .limit(1)
-            .scalar_subquery()
         )
-        tx.connection.execute(sa.update(dead_letter).where(dead_letter.c.id == following).values(state="buried"))
+        row = tx.connection.execute(behind).one_or_none()
+        if row is None:
+            return None
+        tx.connection.execute(sa.update(dead_letter).where(dead_letter.c.id == row.id).values(state="buried"))
+        return self._one(tx.connection, row.id)
 
     def _one(self, connection: sa.Connection, letter_id: int | str) -> DeadLetter:
         number = int(letter_id) if str(letter_id).isdecimal() else -1

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from shared.contracts import PERSON, SUBMISSION, Fact, Topic
+from shared.contracts import PERSON, Fact
 from shared.database import Database, Transaction
 from shared.errors import Rejected, Unavailable
-from shared.messaging.bus import Record
-from shared.messaging.consumer import Consumer, ConsumerLoop, Stopped
-from shared.messaging.dead_letters import DeadLetters
+from shared.messaging.consumer import Stopped
 from shared.messaging.local_bus import LocalBus
 from shared.messaging.message import Message
 from shared.messaging.relay import Relay
@@ -23,76 +20,7 @@ from shared.messaging.tables import outbox
 from shared.timers import Timer, Timers, TimersLoop
 from tests.integration.operations_house import received
 from tests.support.databases import ManualClock, make_database
-
-effects_metadata = sa.MetaData()
-effects = sa.Table("effect", effects_metadata, sa.Column("work_id", sa.Text), sa.Column("version", sa.Integer))
-STOP = threading.Event()
-
-
-@dataclass
-class Pipe:
-    """A producer, a bus and a consumer whose handler writes an effect, or fails as it is told."""
-
-    folder: Path
-    clock: ManualClock = field(default_factory=ManualClock)
-    trouble: Callable[[Fact], Exception | None] = lambda _fact: None
-    runs: list[int] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.producer = make_database(sa.MetaData(), self.folder, "submission", self.clock)
-        self.reader = make_database(effects_metadata, self.folder, "marking", self.clock)
-        self.bus = LocalBus(f"sqlite:///{self.folder / 'bus.db'}", clock=self.clock, topics=[SUBMISSION.name])
-        self.relay = Relay(self.producer, self.bus)
-        self.consumer = Consumer(database=self.reader, handlers={type(received()): self.handle}, limit=3)
-        self.letters = DeadLetters(self.reader, self.consumer)
-
-    def handle(self, facts: Sequence[Fact], tx: Transaction) -> None:
-        self.runs.append(len(facts))
-        rows = [{"work_id": fact.key, "version": fact.model_dump()["version"]} for fact in facts]
-        tx.connection.execute(sa.insert(effects), rows)
-        for fact in facts:
-            error = self.trouble(fact)
-            if error:
-                raise error
-
-    def publish(self, *facts: Fact) -> None:
-        with self.producer.transaction() as tx:
-            tx.publish_all(facts)
-
-    def publish_and_fail(self, fact: Fact) -> None:
-        with self.producer.transaction() as tx:
-            tx.publish(fact)
-            raise RuntimeError
-
-    def relay_all(self) -> None:
-        while self.relay.step(STOP):
-            pass
-
-    def consume_all(self) -> None:
-        loop = ConsumerLoop(self.consumer, self.bus, [SUBMISSION])
-        while loop.step(STOP):
-            pass
-
-    def flow(self) -> None:
-        self.relay_all()
-        self.consume_all()
-
-    def effects(self) -> list[tuple[str, int]]:
-        with self.reader.reading() as connection:
-            return [(row.work_id, row.version) for row in connection.execute(sa.select(effects))]
-
-    def records(self, *facts: Fact) -> list[Record]:
-        """The facts as records of one partition, from offset 0."""
-        self.publish(*facts)
-        with self.producer.reading() as connection:
-            rows = connection.execute(sa.select(outbox).order_by(outbox.c.position)).all()
-        return [
-            Record(topic=r.topic, partition=0, offset=n, key=r.key, headers=r.headers, value=r.value)
-            for n, r in enumerate(rows)
-        ]
-
-    def handle_records(self, records: Sequence[Record], *, topic: Topic = SUBMISSION, topic_id: str = "t") -> None:
-        self.consumer.handle(topic, 0, records, topic_id=topic_id)
+from tests.support.pipe import STOP, Pipe
 
 
 @pytest.fixture
@@ -276,6 +204,20 @@ def test_a_replay_that_fails_leaves_everything_where_it_was(pipe: Pipe) -> None:
     with pytest.raises(Rejected):
         pipe.letters.replay(letter.id)
     assert (len(pipe.letters.list()), len(pipe.letters.list("parked")), pipe.effects()) == (1, 1, [])
+
+
+def test_a_replay_that_fails_half_way_leaves_a_head_to_replay_again(pipe: Pipe) -> None:
+    pipe.trouble = broken("w2")
+    pipe.publish(*(received("w2", version=n) for n in (1, 2, 3)))
+    pipe.flow()
+    pipe.trouble = lambda fact: Rejected("still") if fact.model_dump()["version"] == 2 else None
+    with pytest.raises(Rejected, match="still"):
+        pipe.letters.replay(pipe.letters.list()[0].id)
+    assert pipe.effects() == [("w2", 1)]
+    pipe.trouble = lambda _fact: None
+    (head,) = pipe.letters.list()
+    assert pipe.letters.replay(head.id) == 2
+    assert pipe.effects() == [("w2", 1), ("w2", 2), ("w2", 3)]
 
 
 def test_discarding_brings_the_next_parked_one_forward(pipe: Pipe) -> None:
