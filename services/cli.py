@@ -151,7 +151,7 @@ def _operations_tools() -> Iterator[Tools]:
                 system.inspections(),
                 system.platform.objects,
                 lambda receipt: verify(receipt, keys),
-                system.notifier.count_messages,
+                system.notifier.channel.message_ids,
             ),
             desk=DeadLetterDesk(system.dead_letters()),
             now=system.platform.clock.now,

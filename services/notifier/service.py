@@ -27,7 +27,7 @@ TEMPLATES = (Path(__file__).parent / "obligations" / "templates",)
 
 
 class Notifier:
-    """The service; `channel` is asked by the audit for the messages that it keeps."""
+    """The service; the audit asks `channel` for the messages that it keeps."""
 
     def __init__(self, platform: Platform) -> None:
         settings = platform.settings
@@ -52,8 +52,3 @@ class Notifier:
             loops=[Sender(database, stores, self.channel, sender_settings)],
             inspection=NotifierInspection(database, lambda: messaging_status(database, platform.bus)),
         )
-
-    def count_messages(self, message_id: str) -> int:
-        """How many messages with this Message-ID the mail folder holds."""
-        delivery_id = message_id.strip("<>").split("@")[0]
-        return int(self.channel.path_of(delivery_id).exists())

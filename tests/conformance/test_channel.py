@@ -122,6 +122,14 @@ class TestFileChannel(ChannelConformance):
         files = [path for path in self.root.rglob("*") if path.is_file()]
         assert files == [self.root / mail.delivery_id[:2] / f"{mail.delivery_id}.eml"]
 
+    def test_the_mails_that_lie_there_are_told_by_their_id_copies_too(self) -> None:
+        mails = [a_mail(), a_mail()]
+        self.channel.send_all(mails)
+        path = self.file_channel.path_of(mails[0].delivery_id)
+        path.with_name("copy.eml").write_bytes(path.read_bytes())
+        found = sorted(self.file_channel.message_ids())
+        assert found == sorted(mail.message_id for mail in (mails[0], *mails))
+
     def test_a_draft_left_by_a_crash_is_overwritten(self) -> None:
         mail = a_mail()
         path = self.file_channel.path_of(mail.delivery_id)

@@ -143,6 +143,20 @@ def test_what_cannot_be_handed_in_is_refused_recorded_and_told(
     assert town.audit().violations == []
 
 
+@pytest.mark.parametrize(
+    ("assignment", "words"), [(PAST, "The cut-off for this assignment has passed"), (PAPER, "is handed in on paper")]
+)
+def test_a_page_offers_no_form_where_nothing_can_be_handed_in(town: Town, assignment: str, words: str) -> None:
+    page = town.get(f"/assignments/{assignment}", "student", ANN)
+    assert (page.status_code, words in page.text, "<button>Hand in" in page.text) == (200, True, False)
+    assert "<button>Hand in" in town.get(f"/assignments/{TMA}", "student", ANN).text
+
+
+def test_a_file_whose_name_has_nothing_to_show_is_taken_and_called_unnamed(town: Town) -> None:
+    accepted = town.hand_in(ANN, name="folder/").json()
+    assert "<bdi>unnamed</bdi>" in town.get(f"/receipts/{accepted['submission_id']}", "student", ANN).text
+
+
 def test_a_receipt_is_verified_by_two_other_libraries(town: Town) -> None:
     accepted = town.hand_in(ANN).json()
     receipt = town.get(f"/api/v1/submissions/{accepted['submission_id']}/receipt", "student", ANN).text.strip()

@@ -37,10 +37,10 @@ class Bench:
         receipts: Path | None = None,
         settled: bool = True,
         now: datetime = LATER,
-        messages: Callable[[str], int] | None = None,
+        mail: Callable[[], list[str]] | None = None,
     ) -> Report:
         question = Question(now=now, machine_now=datetime.now(UTC), receipts=receipts, settled=settled)
-        return Audit(self.world.inspections(), self.objects, verify, messages).run(question)
+        return Audit(self.world.inspections(), self.objects, verify, mail).run(question)
 
     def report_of(self, inspections: Mapping[str, ListInspection], *, settled: bool = True) -> Report:
         question = Question(now=LATER, machine_now=datetime.now(UTC), settled=settled)
@@ -48,6 +48,10 @@ class Bench:
 
     def found(self, **asked: object) -> list[str]:
         return [violation.code.value for violation in self.audit(**asked).violations]  # type: ignore[arg-type]
+
+    def mail(self) -> list[str]:
+        """The Message-ID of every mail, each there once."""
+        return [row["message_id"] for row in self.world.deliveries]
 
     def keep_receipts(self) -> Path:
         return self.world.keep_receipts(self.root / "receipts")
@@ -62,7 +66,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def test_a_finished_world_is_clean(bench: Bench) -> None:
-    report = bench.audit(receipts=bench.keep_receipts(), messages=lambda _: 1)
+    report = bench.audit(receipts=bench.keep_receipts(), mail=bench.mail)
     assert report.violations == []
     assert report.clean
     expected = {"receipts": 5, "versions": 5, "works": 3, "objects": 5, "scripts": 3, "rulings": 5, "facts": 9}
@@ -279,11 +283,16 @@ def test_an_obligation_that_waits_for_nothing_known(bench: Bench) -> None:
 
 
 def test_a_mail_that_says_sent_and_is_not_there(bench: Bench) -> None:
-    assert bench.found(messages=lambda message_id: message_id != "<d-1@etma>") == ["delivery_missing"]
+    assert bench.found(mail=lambda: bench.mail()[1:]) == ["delivery_missing"]
 
 
 def test_a_mail_that_is_there_twice(bench: Bench) -> None:
-    assert bench.found(messages=lambda message_id: 1 + (message_id == "<d-1@etma>")) == ["delivery_duplicate"]
+    assert bench.found(mail=lambda: [*bench.mail(), "<d-1@etma>"]) == ["delivery_duplicate"]
+
+
+def test_a_mail_that_no_delivery_knows(bench: Bench) -> None:
+    assert bench.found(mail=lambda: [*bench.mail(), "<stray@etma>"]) == ["message_unknown"]
+    assert bench.found(mail=lambda: [*bench.mail(), "<stray@etma>"], settled=False) == []
 
 
 @pytest.mark.parametrize("state", ["queued", "sending", "uncertain"])

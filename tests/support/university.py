@@ -134,7 +134,7 @@ class Town:
             self.system.inspections(),
             self.system.platform.objects,
             lambda receipt: verify(receipt, keys),
-            self.system.notifier.count_messages,
+            self.system.notifier.channel.message_ids,
         )
         now = self.system.platform.clock.now()
         return audit.run(Question(now=now, machine_now=now, receipts=receipts, settled=True))

@@ -6,7 +6,7 @@ Keeps `<root>/<first two characters of the delivery id>/<delivery id>.eml`. Does
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -45,6 +45,16 @@ class FileChannel:
             message = "the delivery id is not safe as a file name"
             raise Rejected(message)
         return self.root / delivery_id[:2] / f"{delivery_id}.eml"
+
+    def message_ids(self) -> Iterator[str]:
+        """Return the Message-ID of every mail that lies in the folder, however it got there."""
+        for path in self.root.glob("*/*.eml"):
+            with path.open("rb") as lines:
+                for line in lines:
+                    name, _, value = line.partition(b":")
+                    if name.lower() == b"message-id":
+                        yield value.strip().decode("ascii", "replace")
+                        break
 
     def _keep_all(self, letters: Sequence[tuple[Path, bytes]]) -> None:
         folders = sorted({path.parent for path, _ in letters})

@@ -7,7 +7,7 @@ against one another. What is younger than the settling time is in flight: it is 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -41,6 +41,7 @@ class Code(StrEnum):
     OBLIGATION_DUPLICATE = "obligation_duplicate"
     DELIVERY_MISSING = "delivery_missing"
     DELIVERY_DUPLICATE = "delivery_duplicate"
+    MESSAGE_UNKNOWN = "message_unknown"
     DEAD_LETTER = "dead_letter"
     NOT_SETTLED = "not_settled"
 
@@ -382,13 +383,24 @@ def check_delivery_state(delivery: Delivery, settling: Settling) -> Iterator[Vio
         yield Violation(code=Code.NOT_SETTLED, ids=ids, detail=f"the delivery is {delivery.state}")
 
 
-def check_mail(delivery: Delivery, messages: int) -> Iterator[Violation]:
-    """What was sent is there exactly once; `messages` is how often it was found."""
-    ids = {"delivery_id": delivery.delivery_id, "message_id": str(delivery.message_id)}
-    if delivery.state == "sent" and messages == 0:
-        yield Violation(code=Code.DELIVERY_MISSING, ids=ids, detail="it says sent and there is no message")
-    if messages > 1:
-        yield Violation(code=Code.DELIVERY_DUPLICATE, ids=ids, detail=f"{messages} messages have this id")
+def check_mail(
+    deliveries: Collection[Delivery], messages: Mapping[str, int], settling: Settling
+) -> Iterator[Violation]:
+    """What was sent is there exactly once, and nothing else; `messages` tells how often each Message-ID was found.
+
+    While work is under way, a message may be of a delivery that came after the deliveries were read.
+    """
+    for delivery in deliveries:
+        found = messages.get(delivery.message_id or "", 0)
+        ids = {"delivery_id": delivery.delivery_id, "message_id": str(delivery.message_id)}
+        if delivery.state == "sent" and found == 0:
+            yield Violation(code=Code.DELIVERY_MISSING, ids=ids, detail="it says sent and there is no message")
+        if found > 1:
+            yield Violation(code=Code.DELIVERY_DUPLICATE, ids=ids, detail=f"{found} messages have this id")
+    if settling.settled:
+        for message_id in messages.keys() - {delivery.message_id for delivery in deliveries}:
+            ids = {"message_id": message_id}
+            yield Violation(code=Code.MESSAGE_UNKNOWN, ids=ids, detail="somebody was told what no delivery knows of")
 
 
 def check_chain(links: Iterable[ChainLink]) -> Iterator[Violation]:

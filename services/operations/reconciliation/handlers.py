@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap, Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -30,8 +30,8 @@ from shared.storage.port import ObjectMissing, ObjectStore
 Verify = Callable[[str], Mapping[str, Any]]
 """Checks a receipt's signature and returns its claims; raises `EtmaError` or `ValueError` for a bad one."""
 
-CountMessages = Callable[[str], int]
-"""How many messages with this Message-ID the mail channel holds."""
+ReadMail = Callable[[], Iterable[str]]
+"""The Message-ID of every message that the mail channel holds, as often as it holds it."""
 
 SETTLE_SECONDS = 60.0
 
@@ -82,12 +82,12 @@ class Audit:
         inspections: Mapping[str, Inspection],
         objects: ObjectStore,
         verify: Verify,
-        count_messages: CountMessages | None = None,
+        read_mail: ReadMail | None = None,
     ) -> None:
         self.inspections = inspections
         self.objects = objects
         self.verify = verify
-        self.count_messages = count_messages
+        self.read_mail = read_mail
 
     def run(self, question: Question) -> Report:
         """Return what was found; raises `Unavailable` when a stream or the object store cannot be read."""
@@ -222,13 +222,15 @@ class Audit:
             report.counts["deliveries"] += 1
             report.counts[f"deliveries_{delivery.state}"] += 1
             report.violations.extend(domain.check_delivery_state(delivery, settling))
-            report.violations.extend(self._check_mail(delivery))
         report.violations.extend(domain.check_deliveries(obligations, deliveries, settling))
         report.counts["obligations"] = len(obligations)
+        self._check_mail(deliveries.values(), settling, report)
 
-    def _check_mail(self, delivery: Delivery) -> Iterator[Violation]:
-        if self.count_messages and delivery.message_id:
-            yield from domain.check_mail(delivery, self.count_messages(delivery.message_id))
+    def _check_mail(self, deliveries: Collection[Delivery], settling: Settling, report: Report) -> None:
+        if self.read_mail:
+            messages = Counter(self.read_mail())
+            report.counts["messages"] = messages.total()
+            report.violations.extend(domain.check_mail(deliveries, messages, settling))
 
     def _check_messaging(self, settling: Settling, report: Report) -> None:
         for service, inspection in self.inspections.items():

@@ -76,12 +76,26 @@ def cut_off_of(assignment: Assignment) -> CutOff:
 
 def check_before_reading(assignment: Assignment, attempt: Attempt, *, now: datetime) -> None:
     """Refuse what can be known before the first byte of the file; raises `Refused`."""
-    if assignment.category is SubmissionCategory.PAPER_ONLY:
-        raise Refused(RefusalReason.PAPER_ONLY, "This assignment is handed in on paper. Your tutor has the address.")
-    check_in_time(assignment, arrived_at=now)
+    check_open(assignment, now=now)
     overhead_bytes = 64 * 1024
     if attempt.announced_bytes is not None and attempt.announced_bytes > assignment.max_bytes + overhead_bytes:
         raise too_large(assignment)
+
+
+def check_open(assignment: Assignment, *, now: datetime) -> None:
+    """Raises `Refused` when the assignment takes nothing online, or nothing any more."""
+    if assignment.category is SubmissionCategory.PAPER_ONLY:
+        raise Refused(RefusalReason.PAPER_ONLY, "This assignment is handed in on paper. Your tutor has the address.")
+    check_in_time(assignment, arrived_at=now)
+
+
+def closed(assignment: Assignment, *, now: datetime) -> str | None:
+    """Why nothing can be handed in now, whatever it is, in words; None when something can."""
+    try:
+        check_open(assignment, now=now)
+    except Refused as refused:
+        return refused.detail
+    return None
 
 
 def check_in_time(assignment: Assignment, *, arrived_at: datetime) -> Band:

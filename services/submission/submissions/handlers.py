@@ -26,7 +26,7 @@ from services.submission.submissions.domain import (
 from services.submission.submissions.receipts import ReceiptSigner
 from services.submission.submissions.store import SubmissionStore, is_known_key
 from services.submission.upload.media_type import TypeJudge
-from services.submission.upload.names import clean_name
+from services.submission.upload.names import UNNAMED, clean_name
 from shared.contracts import (
     Band,
     ScriptCollected,
@@ -69,8 +69,8 @@ class Incoming:
         self._writer = writer
 
     def take_name(self, raw: str) -> None:
-        """Raises `Refused` for a name that is too long."""
-        self.name = clean_name(raw)
+        """Take the name as it may be shown; raises `Refused` for one that is too long."""
+        self.name = clean_name(raw) or UNNAMED
         check_name(self.assignment, self.name)
 
     def write(self, chunk: bytes) -> None:

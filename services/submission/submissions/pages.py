@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 
 from services.submission.catalogue.views import CatalogueViews
 from services.submission.submissions.api import attempt_of, receive
-from services.submission.submissions.domain import Refused
+from services.submission.submissions.domain import Refused, closed
 from services.submission.submissions.handlers import HandIn
 from services.submission.submissions.receipts import BadReceipt, verify
 from services.submission.submissions.views import SubmissionViews
@@ -73,6 +73,7 @@ class StudentPages:
             versions=versions,
             key=str(uuid.uuid4()),
             problem=problem.get("detail"),
+            closed=closed(assignment, now=self.now()),
         )
 
     def now(self) -> datetime:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
+UNNAMED = "unnamed"
+"""What a file is called whose name has nothing left that may be shown: its content counts, not its name."""
+
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
