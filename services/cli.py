@@ -156,6 +156,7 @@ def _operations_tools() -> Iterator[Tools]:
             desk=DeadLetterDesk(system.dead_letters()),
             now=system.platform.clock.now,
             machine_now=lambda: datetime.now(UTC),
+            settle_seconds=system.platform.settings.settle_seconds,
         )
 
 

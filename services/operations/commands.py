@@ -16,7 +16,7 @@ from rich.table import Table
 
 from services.operations.dead_letters.handlers import DeadLetterDesk
 from services.operations.reconciliation.domain import Report, Violation
-from services.operations.reconciliation.handlers import SETTLE_SECONDS, Audit, Question
+from services.operations.reconciliation.handlers import Audit, Question
 from shared.errors import EtmaError
 
 VIOLATED = 1
@@ -28,12 +28,16 @@ Service = Annotated[str, typer.Option("--service", help="The service that buried
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """What the commands work with; the clocks are the services' and the machine's."""
+    """What the commands work with; the clocks are the services' and the machine's.
+
+    `settle_seconds` is how young a fact may be to count as in flight.
+    """
 
     audit: Audit
     desk: DeadLetterDesk
     now: Callable[[], datetime]
     machine_now: Callable[[], datetime]
+    settle_seconds: float
 
 
 OpenTools = Callable[[], AbstractContextManager[Tools]]
@@ -54,7 +58,9 @@ def _add_audit(app: typer.Typer, open_tools: OpenTools) -> None:
         *,
         receipts: Annotated[Path | None, typer.Option(help="Folder of receipts that clients kept, one a line.")] = None,
         settled: Annotated[bool, typer.Option("--settled", help="Nothing may be in flight any more.")] = False,
-        settle_seconds: Annotated[float, typer.Option(help="What is younger is in flight.")] = SETTLE_SECONDS,
+        settle_seconds: Annotated[
+            float | None, typer.Option(help="What is younger is in flight; else ETMA_SETTLE_SECONDS.")
+        ] = None,
         as_json: Json = False,
     ) -> None:
         """Hold rows, objects, facts, rulings, obligations, deliveries and receipts against one another.
@@ -67,7 +73,7 @@ def _add_audit(app: typer.Typer, open_tools: OpenTools) -> None:
                 machine_now=tools.machine_now(),
                 receipts=receipts,
                 settled=settled,
-                settle_seconds=settle_seconds,
+                settle_seconds=tools.settle_seconds if settle_seconds is None else settle_seconds,
             )
             try:
                 report = tools.audit.run(question)

@@ -71,6 +71,7 @@ class Terminal:
             desk=DeadLetterDesk({"marking": self.letters, "notifier": LetterList()}),
             now=lambda: NOON + timedelta(hours=1),
             machine_now=lambda: datetime.now(UTC),
+            settle_seconds=60,
         )
 
 
@@ -99,6 +100,12 @@ def test_an_audit_with_violations_names_each(terminal: Terminal) -> None:
     result = terminal.run("audit")
     assert result.exit_code == 1
     assert "ruling_missing: submission_id=s-ann-1" in result.output
+
+
+def test_what_is_younger_than_the_settling_time_is_in_flight(terminal: Terminal) -> None:
+    del terminal.world.rulings[0]
+    assert terminal.run("audit", "--settle-seconds", "7200").exit_code == 0
+    assert terminal.run("audit", "--settle-seconds", "60").exit_code == 1
 
 
 def test_violations_for_machines_have_code_and_ids(terminal: Terminal) -> None:
