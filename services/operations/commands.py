@@ -157,8 +157,6 @@ def _print_report(report: Report, *, as_json: bool) -> None:
     for name, count in sorted(report.counts.items()):
         table.add_row(name.replace("_", " "), f"{count:,}")
     Console().print(table)
-    for violation in report.unsettled:
-        typer.echo(f"not yet settled: {_line(violation)}")
     for violation in report.violations:
         typer.echo(_line(violation))
     typer.echo(f"{len(report.violations)} violations" if report.violations else "All is well.")
@@ -170,7 +168,6 @@ def report_as_json(report: Report) -> dict[str, object]:
         "clean": report.clean,
         "counts": dict(sorted(report.counts.items())),
         "violations": [asdict(violation) for violation in report.violations],
-        "unsettled": [asdict(violation) for violation in report.unsettled],
     }
 
 

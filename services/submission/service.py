@@ -22,8 +22,11 @@ from shared.service import Service
 from shared.wiring import Platform
 
 NAME = "submission"
-ORPHAN_SECONDS = 3600.0
-"""How old bytes without a version must be to be cleared away: no upload's last step takes so long."""
+SWEEP_SECONDS = 3600.0
+"""How often broken uploads are cleared away, and how long one must have stood still to be broken."""
+
+ORPHANS_SECONDS = 24 * 3600.0
+"""How often all objects are walked for orphans."""
 
 TEMPLATES = (Path(__file__).parent / "submissions" / "templates",)
 
@@ -63,13 +66,14 @@ class Submission:
             topics=[MARKING],
             routers=[api.routes(self.hand_in, self.views, self.database), pages.routes(student_pages)],
             inspection=SubmissionInspection(self.database, platform.bus),
-            recover=[lambda: self.orphans.sweep(older_than_seconds=0)],
+            recover=[lambda: platform.objects.sweep(older_than_seconds=0)],
             chores=[
                 Chore(
-                    name="submission.orphans",
-                    every_seconds=ORPHAN_SECONDS,
-                    run=lambda: self.orphans.sweep(older_than_seconds=ORPHAN_SECONDS),
-                )
+                    name="submission.broken_uploads",
+                    every_seconds=SWEEP_SECONDS,
+                    run=lambda: platform.objects.sweep(older_than_seconds=SWEEP_SECONDS),
+                ),
+                Chore(name="submission.orphans", every_seconds=ORPHANS_SECONDS, run=self.orphans.sweep),
             ],
         )
 

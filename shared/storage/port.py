@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.errors import Rejected
 
 MAX_KEY_CHARACTERS = 200
+ORPHANS_KEPT = timedelta(days=30)
+"""How long bytes stay that no version knows. A crash leaves them behind; but when a database was restored from an older
+backup, they are the only copy of work for which a student holds a receipt."""
+
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 

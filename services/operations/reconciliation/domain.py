@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from itertools import chain, pairwise
@@ -208,6 +208,13 @@ def object_missing(version: Version) -> Violation:
     """The object of a version is not in the store."""
     ids = {"submission_id": version.submission_id, "object_key": version.object_key}
     return Violation(code=Code.OBJECT_MISSING, ids=ids, detail="the version's object is not in the store")
+
+
+def check_orphan(ids: Mapping[str, str], *, age: timedelta, kept: timedelta) -> Iterator[Violation]:
+    """Bytes that no version knows are kept for a time and then cleared away, which may take another day."""
+    if age > kept + timedelta(days=1):
+        detail = f"no version has known this object for {age.days} days, and it was not cleared away"
+        yield Violation(code=Code.OBJECT_ORPHAN, ids=ids, detail=detail)
 
 
 def check_content(version: Version, *, digest: str, size_bytes: int) -> Iterator[Violation]:
@@ -440,11 +447,10 @@ def check_status(service: str, figures: Mapping[str, object], settling: Settling
 
 @dataclass
 class Report:
-    """What the audit found: counts of what it saw, violations, and orphans too young to judge."""
+    """What the audit found: counts of what it saw, and violations."""
 
     counts: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
-    unsettled: list[Violation] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:

@@ -25,7 +25,7 @@ from services.operations.reconciliation.domain import (
 from services.operations.reconciliation.journal import receipts_under
 from shared.errors import EtmaError, Unavailable
 from shared.inspection import Inspection
-from shared.storage.port import ObjectMissing, ObjectStore
+from shared.storage.port import ORPHANS_KEPT, ObjectMissing, ObjectStore
 
 Verify = Callable[[str], Mapping[str, Any]]
 """Checks a receipt's signature and returns its claims; raises `EtmaError` or `ValueError` for a bad one."""
@@ -53,11 +53,6 @@ class Question:
     def settling(self) -> Settling:
         """How the facts' ages are judged."""
         return Settling(cut=self.now - timedelta(seconds=self.settle_seconds), settled=self.settled)
-
-    @property
-    def objects_settling(self) -> Settling:
-        """How the objects' ages are judged."""
-        return Settling(cut=self.machine_now - timedelta(seconds=self.settle_seconds), settled=self.settled)
 
 
 @dataclass
@@ -94,7 +89,7 @@ class Audit:
         report, evidence = Report(), _Evidence()
         self._read_journal(question, evidence, report)
         self._check_versions(evidence, report)
-        self._check_objects(question.objects_settling, evidence, report)
+        self._check_objects(question, evidence, report)
         self._check_facts(question.settling, evidence, report)
         self._check_marking(question.settling, evidence, report)
         self._check_telling(question.settling, evidence, report)
@@ -144,7 +139,7 @@ class Audit:
         else:
             yield from domain.check_claim(claim, version)
 
-    def _check_objects(self, settling: Settling, evidence: _Evidence, report: Report) -> None:
+    def _check_objects(self, question: Question, evidence: _Evidence, report: Report) -> None:
         wanted = {(version.object_key, version.object_version): version for version in evidence.versions.values()}
         for stored in self.objects.walk():
             report.counts["objects"] += 1
@@ -152,10 +147,10 @@ class Audit:
             if version is not None:
                 report.violations.extend(self._check_content(version, report))
                 continue
+            report.counts["objects_unclaimed"] += 1
+            age = question.machine_now - stored.modified_at
             ids = {"object_key": stored.key, "object_version": stored.version}
-            orphan = Violation(code=Code.OBJECT_ORPHAN, ids=ids, detail="no version knows this object")
-            young = settling.in_flight(stored.modified_at)
-            (report.unsettled if young else report.violations).append(orphan)
+            report.violations.extend(domain.check_orphan(ids, age=age, kept=ORPHANS_KEPT))
         report.violations.extend(map(domain.object_missing, wanted.values()))
 
     def _check_content(self, version: Version, report: Report) -> Iterator[Violation]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import structlog
 
-from shared.storage.port import ObjectStore, StoredEntry
+from shared.storage.port import ORPHANS_KEPT, ObjectStore, StoredEntry
 
 CHUNK = 500
 
@@ -18,18 +18,17 @@ log = structlog.get_logger()
 class OrphanSweep:
     """Deletes objects without a version. `known` tells which of these object keys a version has.
 
-    An object younger than `older_than_seconds` may belong to an upload under way, and stays.
+    An object younger than `kept` stays (see `ORPHANS_KEPT`).
     """
 
     def __init__(self, objects: ObjectStore, known: Callable[[Sequence[str]], set[str]]) -> None:
         self.objects = objects
         self.known = known
 
-    def sweep(self, *, older_than_seconds: float) -> int:
-        """Delete the orphans and what broken writers left; returns how many orphans there were."""
-        self.objects.sweep(older_than_seconds=older_than_seconds)
-        limit = time.time() - older_than_seconds
-        old = (entry for entry in self.objects.walk() if entry.modified_at.timestamp() <= limit)
+    def sweep(self, kept: timedelta = ORPHANS_KEPT) -> int:
+        """Delete the orphans that are old enough; returns how many there were."""
+        limit = datetime.now(UTC) - kept
+        old = (entry for entry in self.objects.walk() if entry.modified_at <= limit)
         return sum(self._sweep(chunk) for chunk in _chunks(old))
 
     def _sweep(self, entries: Sequence[StoredEntry]) -> int:
