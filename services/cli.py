@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,6 +28,11 @@ from shared.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Tutor-marked assignments, from the student's hands to the tutor's.")
 importing = typer.Typer(no_args_is_help=True, help="Take in what other systems know.")
+DEMO_ROLES = {
+    "student": "hands in work and holds a receipt",
+    "tutor": "is told of it and collects it",
+    "operations": "sees where every piece of work is",
+}
 receipts = typer.Typer(no_args_is_help=True, help="Look at receipts.")
 app.add_typer(importing, name="import")
 app.add_typer(receipts, name="receipt")
@@ -66,9 +72,12 @@ def serve(
         if demo:
             load_demo(system)
         system.start()
-        _greet(settings)
+        _greet(system, settings)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             _serve_http(system, settings)
+        except KeyboardInterrupt:
+            typer.echo("\nStopped. Everything is kept; the next start goes on from here.")
         finally:
             if not system.stop():
                 typer.echo("A part did not stop within ten seconds; nothing is lost by that.", err=True)
@@ -87,10 +96,14 @@ def _serve_http(system: Embedded, settings: Settings) -> None:
     uvicorn.Server(config).run()
 
 
-def _greet(settings: Settings) -> None:
+def _greet(system: Embedded, settings: Settings) -> None:
     typer.echo(f"etma is at {settings.address} (data in {settings.data_dir}/). Ctrl-C stops it.")
     if settings.demo:
-        typer.echo(f"Sign in at {settings.address}/sign-in: a student hands in, a tutor collects, operations watches.")
+        typer.echo(f"Sign in at {settings.address}/sign-in, for example as")
+        people = {person.role: person for person in reversed(system.identity.sessions.candidates(""))}
+        for role, what in DEMO_ROLES.items():
+            if role in people:
+                typer.echo(f"  {people[role].name}, {people[role].identifier}, {role}: {what}")
 
 
 @importing.command()

@@ -21,7 +21,7 @@ def test_the_pipeline_page_shows_stages_services_and_how_fresh_it_is(town: Town)
     town.settle()
     page = town.get(f"/operations?assignment_id={TMA}", "operations", OPERATOR)
     assert page.status_code == 200
-    for words in ("With a tutor, to be collected", "unpublished", "marking", "As of", "The newest event", TMA):
+    for words in ("With a tutor, to be collected", "Not published yet", "marking", "As of", "The newest event", TMA):
         assert words in page.text
 
 

@@ -40,13 +40,13 @@ class SessionStore:
     """Rows of sessions, and the grants that they rest on."""
 
     def candidates(self, connection: sa.Connection, search: str) -> list[Candidate]:
-        """Up to fifty people with a role, by role and name; `search` is part of a name or a number."""
+        """Up to fifty people with a role, staff first, by role and name; `search` is part of a name or a number."""
         pattern = f"%{search}%"
         query = (
             sa.select(person_table.c.person_ref, person_table.c.name, person_table.c.identifier, grant_table.c.role)
             .join(grant_table, grant_table.c.person_ref == person_table.c.person_ref)
             .where(sa.or_(person_table.c.name.ilike(pattern), person_table.c.identifier.ilike(pattern)))
-            .order_by(grant_table.c.role, person_table.c.name)
+            .order_by(grant_table.c.role == "student", grant_table.c.role, person_table.c.name)
             .limit(SHOWN)
         )
         return [Candidate(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001
