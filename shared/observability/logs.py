@@ -1,4 +1,4 @@
-"""Logs as events with data, one JSON object a line on standard error; references only, never personal data."""
+"""Logs as events with data on standard error; references only, never personal data."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ import logging
 import sys
 
 import structlog
+from structlog.typing import Processor
 
 
 def configure_logs(level: str = "INFO") -> None:
-    """Set structlog up for the process."""
+    """Set structlog up for the process: one JSON object a line, or on a terminal lines for people."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
+            *_rendering(for_people=sys.stderr.isatty()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper(), logging.INFO)),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _rendering(*, for_people: bool) -> list[Processor]:
+    if for_people:
+        return [structlog.dev.ConsoleRenderer()]
+    return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
