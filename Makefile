@@ -43,6 +43,10 @@ browser: setup ## Find or install the browser of the tests
 sabotage: setup ## Break one line at a time and see the named test turn red
 	@$(BIN)/python -m tests.sabotage.run
 
+.PHONY: acceptance
+acceptance: setup ## Replay the real data whole, with kills, and audit it: half an hour, for a person to run
+	@$(BIN)/python -m tests.acceptance.replays
+
 .PHONY: contracts
 contracts: setup ## Write the JSON Schemas and the AsyncAPI document anew
 	@$(BIN)/python -m shared.contracts.generate

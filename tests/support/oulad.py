@@ -58,6 +58,26 @@ def small_dataset(folder: Path) -> Path:
     return folder
 
 
+def works_and_late(folder: Path, presentation: str) -> tuple[int, int]:
+    """How many live TMAs the presentation has, and how many came on a later day than the cut-off's."""
+    days = live_days(folder, presentation)
+    return len(days), sum(day > due for due, day in days)
+
+
+def live_days(folder: Path, presentation: str) -> list[tuple[float, float]]:
+    """The day of the cut-off and the day of handing in of each live TMA, read straight from the files."""
+    due = {
+        row["id_assessment"]: float(row["date"])
+        for row in rows_of(folder / "assessments.csv")
+        if row["code_presentation"] == presentation and row["assessment_type"] == "TMA"
+    }
+    return [
+        (due[row["id_assessment"]], float(row["date_submitted"]))
+        for row in rows_of(folder / "studentAssessment.csv")
+        if row["id_assessment"] in due and row["is_banked"] == "0"
+    ]
+
+
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
@@ -73,16 +93,21 @@ def replay(
 
 def etma(*arguments: str, data_dir: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """The command `etma` as a process of its own."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ETMA_")}
     return subprocess.run(
         [sys.executable, "-m", "services", *arguments],
         cwd=Path.cwd(),
-        env={**clean, "ETMA_DATA_DIR": str(data_dir), **environment},
+        env=environment_of(data_dir, environment),
         capture_output=True,
         text=True,
         check=False,
         timeout=SECONDS,
     )
+
+
+def environment_of(data_dir: Path, more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process of the system: nothing of ours but what is named here."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("ETMA_")}
+    return {**clean, "ETMA_DATA_DIR": str(data_dir), **more}
 
 
 def figures(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import httpx2 as httpx
 
+from tests.support.oulad import environment_of
+
 SECONDS = 30
 
 
@@ -38,11 +40,11 @@ class Served:
 @contextmanager
 def served(data_dir: Path, *, stop_by: signal.Signals = signal.SIGINT) -> Iterator[Served]:
     """`etma serve --demo` on a free port; ended by Ctrl-C or another signal, which must be clean."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ETMA_")}
     port = _free_port()
+    settings = {"ETMA_PORT": str(port), "ETMA_LOG_LEVEL": "WARNING"}
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "services", "serve", "--demo"],
-        env={**environment, "ETMA_DATA_DIR": str(data_dir), "ETMA_PORT": str(port), "ETMA_LOG_LEVEL": "WARNING"},
+        env=environment_of(data_dir, settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

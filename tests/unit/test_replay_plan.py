@@ -13,7 +13,7 @@ from services.replay.plan import Plan, content_of, first_monday, make_plan, size
 from services.submission.catalogue.domain import next_midnight, noon_of
 from services.submission.deadlines.domain import CutOff, rule
 from shared.contracts import AssignmentKind, Band, LatePolicy
-from tests.support.oulad import FIRST_VERSIONS, VERSIONS, real_dataset, rows_of, small_dataset
+from tests.support.oulad import FIRST_VERSIONS, VERSIONS, live_days, real_dataset, small_dataset, works_and_late
 
 PRESENTATIONS = {"2013J": (28_601, 4_720), "2013B": (16_197, 2_938), "2014B": (20_335, 3_605)}
 
@@ -22,7 +22,7 @@ PRESENTATIONS = {"2013J": (28_601, 4_720), "2013B": (16_197, 2_938), "2014B": (2
 def test_the_plan_has_the_late_works_of_the_data(presentation: str) -> None:
     folder = real_dataset()
     plan = make_plan(read_dataset(folder, presentation))
-    works, late = _counted_in_the_files(folder, presentation)
+    works, late = works_and_late(folder, presentation)
     assert (works, late) == PRESENTATIONS[presentation]
     bands = _bands(plan)
     assert (sum(bands.values()), bands[Band.LATE]) == (works, late)
@@ -30,7 +30,7 @@ def test_the_plan_has_the_late_works_of_the_data(presentation: str) -> None:
 
 def test_on_the_day_of_the_cut_off_half_come_before_noon_and_half_in_grace() -> None:
     folder = real_dataset()
-    on_the_day = sum(due == day for _, due, day in _live(folder, "2013J"))
+    on_the_day = sum(due == day for due, day in live_days(folder, "2013J"))
     grace = _bands(make_plan(read_dataset(folder, "2013J")))[Band.GRACE]
     assert grace == pytest.approx(on_the_day / 2, rel=0.05)
 
@@ -116,21 +116,3 @@ def _bands(plan: Plan) -> Counter[Band]:
         for each in slot.handings_in
         if each.version == 1
     )
-
-
-def _counted_in_the_files(folder: Path, presentation: str) -> tuple[int, int]:
-    works = _live(folder, presentation)
-    return len(works), sum(day > due for _, due, day in works)
-
-
-def _live(folder: Path, presentation: str) -> list[tuple[str, float, float]]:
-    due = {
-        row["id_assessment"]: float(row["date"])
-        for row in rows_of(folder / "assessments.csv")
-        if row["code_presentation"] == presentation and row["assessment_type"] == "TMA"
-    }
-    return [
-        (row["id_student"], due[row["id_assessment"]], float(row["date_submitted"]))
-        for row in rows_of(folder / "studentAssessment.csv")
-        if row["id_assessment"] in due and row["is_banked"] == "0"
-    ]
