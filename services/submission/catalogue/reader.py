@@ -40,8 +40,7 @@ class CatalogueMistakes(Rejected):
 def read_university(text: str) -> University:
     """The university that `text` describes; raises `CatalogueMistakes`."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        root, data = _parsed(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise CatalogueMistakes([Mistake(line=line, field="the file", message=str(error.problem))]) from error
@@ -58,6 +57,16 @@ def read_university(text: str) -> University:
     if mistakes:
         raise CatalogueMistakes(mistakes)
     return university
+
+
+def _parsed(text: str) -> tuple[yaml.Node | None, object]:
+    """The nodes, which know their lines, and the data made of them: parsing is what takes the time, so only once."""
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        return root, None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
 
 
 Path = tuple[str | int, ...]
@@ -116,6 +125,8 @@ def _of_presentation(path: Path, presentation: PresentationEntry) -> Iterator[tu
 
 
 def _doubles(path: Path, keys: list[str]) -> Iterator[tuple[Path, str]]:
+    seen: set[str] = set()
     for index, key in enumerate(keys):
-        if key in keys[:index]:
+        if key in seen:
             yield (*path, index), f"{key} is named twice"
+        seen.add(key)

@@ -16,6 +16,9 @@ PersonalId = Annotated[str, StringConstraints(pattern=r"^[A-Z]\d{7}$")]
 StaffNumber = Annotated[str, StringConstraints(pattern=r"^\d{8}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
+ModuleCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,4}\d{0,3}$")]
+PresentationCode = Annotated[str, StringConstraints(pattern=r"^\d{2,4}[A-L]$")]
+GroupNumber = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,8}$")]
 
 
 class Entry(BaseModel):
@@ -86,7 +89,7 @@ class AssignmentEntry(Entry):
 class GroupEntry(Entry):
     """A tutor's group; without a tutor its students' work is held."""
 
-    number: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,8}$")]
+    number: GroupNumber
     tutor: StaffNumber | None = None
     students: tuple[PersonalId, ...] = ()
 
@@ -94,7 +97,7 @@ class GroupEntry(Entry):
 class PresentationEntry(Entry):
     """One run of a module, such as 26J: year and the letter of the month in which it starts."""
 
-    code: Annotated[str, StringConstraints(pattern=r"^\d{2,4}[A-L]$")]
+    code: PresentationCode
     assignments: tuple[AssignmentEntry, ...] = ()
     enrolled: tuple[PersonalId, ...] = ()
     withdrawn: tuple[PersonalId, ...] = ()
@@ -104,7 +107,7 @@ class PresentationEntry(Entry):
 class ModuleEntry(Entry):
     """A module with its presentations."""
 
-    code: Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,4}\d{0,3}$")]
+    code: ModuleCode
     title: Name
     presentations: tuple[PresentationEntry, ...] = ()
 
