@@ -12,12 +12,14 @@ from shared.contracts import AssignmentKind, LatePolicy, SubmissionCategory
 
 MEGABYTE = 1024 * 1024
 
-PersonalId = Annotated[str, StringConstraints(pattern=r"^[A-Z]\d{7}$")]
-StaffNumber = Annotated[str, StringConstraints(pattern=r"^\d{8}$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+PersonalId = Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]{7}$")]
+StaffNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}$")]
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
-ModuleCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,4}\d{0,3}$")]
-PresentationCode = Annotated[str, StringConstraints(pattern=r"^\d{2,4}[A-L]$")]
+ModuleCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,4}[0-9]{0,3}$")]
+PresentationCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,4}[A-L]$")]
 GroupNumber = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,8}$")]
 
 
@@ -47,7 +49,7 @@ class StaffEntry(Entry):
 class AssignmentEntry(Entry):
     """An assignment; the cut-off is noon UK time of that day."""
 
-    number: Annotated[str, StringConstraints(pattern=r"^(TMA|EMA)\d{2}$")]
+    number: Annotated[str, StringConstraints(pattern=r"^(TMA|EMA)[0-9]{2}$")]
     title: Name
     kind: AssignmentKind
     cut_off: date
