@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from services.embedded import Embedded
 from services.identity.people.handlers import PersonEntry
+from services.submission.catalogue.changes import Counts
 from services.submission.catalogue.demo import demo_university
-from services.submission.catalogue.handlers import Counts
 from services.submission.catalogue.university import University
 from shared.clock import LONDON
 from shared.errors import Rejected

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import sqlalchemy as sa
 
 from services.identity.people.store import PeopleStore
 from shared.contracts import PersonRecorded
@@ -27,8 +29,30 @@ class PersonEntry:
         return self.personal_id or self.staff_number or ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class StudentUpdate:
+    """What somebody says of a student; None: as it is, which only a student who is known has."""
+
+    personal_id: str
+    name: str | None = None
+    email: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeopleDifference:
+    """Persons as they are to be, by identifier; which of them are new and which are changed."""
+
+    rows: Mapping[str, Mapping[str, Any]]
+    new: Sequence[Mapping[str, Any]]
+    changed: Sequence[Mapping[str, Any]]
+
+    @property
+    def refs(self) -> dict[str, str]:
+        return {identifier: str(row["person_ref"]) for identifier, row in self.rows.items()}
+
+
 class People:
-    """The use case."""
+    """The use cases."""
 
     def __init__(self, store: PeopleStore) -> None:
         self.store = store
@@ -37,18 +61,47 @@ class People:
         """Write and announce who is new or changed; the person_ref of every identifier."""
         tx.lock("people")
         known = self.store.by_identifier([entry.identifier for entry in entries], tx.connection)
-        rows = {entry.identifier: _row(entry, known.get(entry.identifier)) for entry in entries}
-        fresh = [row for identifier, row in rows.items() if row != known.get(identifier)]
+        difference = _difference(entries, known)
+        self._save(difference, [(entry.identifier, role) for entry in entries for role in entry.roles], tx)
+        return difference.refs
+
+    def compare_students(self, updates: Sequence[StudentUpdate], connection: sa.Connection) -> PeopleDifference:
+        """What `take_students` would write and announce. A new student's person_ref is another one each time."""
+        known = self.store.by_identifier([update.personal_id for update in updates], connection)
+        return _difference([_student(update, known.get(update.personal_id, {})) for update in updates], known)
+
+    def take_students(self, updates: Sequence[StudentUpdate], tx: Transaction) -> PeopleDifference:
+        """Write and announce which students are new or changed; each is a student from now on."""
+        tx.lock("people")
+        difference = self.compare_students(updates, tx.connection)
+        self._save(difference, [(update.personal_id, "student") for update in updates], tx)
+        return difference
+
+    def _save(self, difference: PeopleDifference, roles: Sequence[tuple[str, str]], tx: Transaction) -> None:
+        fresh = [*difference.new, *difference.changed]
         self.store.save_all(fresh, tx)
-        refs = {identifier: str(row["person_ref"]) for identifier, row in rows.items()}
-        grants = [
-            {"person_ref": refs[entry.identifier], "role": role, "scope": "*"}
-            for entry in entries
-            for role in entry.roles
-        ]
+        refs = difference.refs
+        grants = [{"person_ref": refs[identifier], "role": role, "scope": "*"} for identifier, role in roles]
         self.store.grant_all(grants, tx)
         tx.publish_all(PersonRecorded.model_validate(row) for row in fresh)
-        return refs
+
+
+def _student(update: StudentUpdate, known: Mapping[str, Any]) -> PersonEntry:
+    return PersonEntry(
+        name=update.name or known["name"],
+        email=update.email or known["email"],
+        roles=("student",),
+        personal_id=update.personal_id,
+    )
+
+
+def _difference(entries: Sequence[PersonEntry], known: Mapping[str, dict[str, Any]]) -> PeopleDifference:
+    rows = {entry.identifier: _row(entry, known.get(entry.identifier)) for entry in entries}
+    return PeopleDifference(
+        rows=rows,
+        new=[row for identifier, row in rows.items() if identifier not in known],
+        changed=[row for identifier, row in rows.items() if identifier in known and row != known[identifier]],
+    )
 
 
 def _row(entry: PersonEntry, known: dict[str, Any] | None) -> dict[str, Any]:

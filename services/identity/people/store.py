@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,7 +45,7 @@ class PeopleStore:
                 found[row["identifier"]] = dict(row)
         return found
 
-    def save_all(self, rows: Sequence[dict[str, Any]], tx: Transaction) -> None:
+    def save_all(self, rows: Sequence[Mapping[str, Any]], tx: Transaction) -> None:
         if rows:
             names = ["revision", "name", "email"]
             tx.connection.execute(upsert(person_table, key=["person_ref"], update=names), list(rows))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from services.submission.catalogue.changes import FACTS, Counts, Row, compare, record
 from services.submission.catalogue.domain import next_midnight, noon_of
 from services.submission.catalogue.store import (
     KEYS,
@@ -24,33 +24,7 @@ from services.submission.catalogue.university import (
     PresentationEntry,
     University,
 )
-from shared.contracts import AssignmentDefined, EnrolmentRecorded, Fact, TutorGroupRecorded, TutorRecorded
 from shared.database import Transaction
-
-FACTS: Mapping[sa.Table, type[Fact]] = {
-    assignment_table: AssignmentDefined,
-    enrolment_table: EnrolmentRecorded,
-    tutor_table: TutorRecorded,
-    group_table: TutorGroupRecorded,
-}
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """How many things of a catalogue were new, changed and as before."""
-
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-
-    def plus(self, other: Counts) -> Counts:
-        return Counts(
-            new=self.new + other.new,
-            changed=self.changed + other.changed,
-            unchanged=self.unchanged + other.unchanged,
-        )
 
 
 class CatalogueImport:
@@ -79,7 +53,7 @@ class CatalogueImport:
         """The stored groups that lose members to `gaining`, without them."""
         group_of = {(row["presentation_id"], ref): row["group_id"] for row in gaining for ref in row["member_refs"]}
         losses = []
-        for stored in self.store.groups_of(sorted({row["presentation_id"] for row in gaining}), tx):
+        for stored in self.store.groups_of(sorted({row["presentation_id"] for row in gaining}), tx.connection):
             members: Any = stored["member_refs"]
             kept = [
                 ref
@@ -88,19 +62,12 @@ class CatalogueImport:
             ]
             if len(kept) < len(members):
                 losses.append({**stored, "member_refs": kept})
-        return [{name: value for name, value in row.items() if name != "revision"} for row in losses]
+        return losses
 
     def _save(self, table: sa.Table, rows: Sequence[Row], tx: Transaction) -> Counts:
-        known = self.store.known(table, [row[KEYS[table]] for row in rows], tx)
-        new = [row for row in rows if row[KEYS[table]] not in known]
-        changed = [row for row in rows if row[KEYS[table]] in known and known[row[KEYS[table]]] != row]
-        fresh = new + changed
-        if fresh:
-            revisions = self.store.reserve_revisions(len(fresh), tx)
-            revised = [{**row, "revision": next(revisions)} for row in fresh]
-            self.store.save_all(table, revised, tx)
-            tx.publish_all(FACTS[table].model_validate(row) for row in revised)
-        return Counts(new=len(new), changed=len(changed), unchanged=len(rows) - len(fresh))
+        difference = compare(table, rows, self.store.known(table, [row[KEYS[table]] for row in rows], tx.connection))
+        record(self.store, table, difference.fresh, tx)
+        return difference.counts
 
 
 def _rows(university: University, people: Mapping[str, str]) -> dict[sa.Table, list[Row]]:

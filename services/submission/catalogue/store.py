@@ -82,19 +82,35 @@ KEYS = {
 class CatalogueStore:
     """Writes inside the caller's transaction."""
 
-    def known(self, table: sa.Table, keys: Sequence[str], tx: Transaction) -> dict[str, dict[str, object]]:
+    def known(self, table: sa.Table, keys: Sequence[str], connection: sa.Connection) -> dict[str, dict[str, object]]:
         """The stored rows of these keys, without their revision."""
         column = table.c[KEYS[table]]
         found: dict[str, dict[str, object]] = {}
         for chunk in _chunks(keys):
-            for row in tx.connection.execute(sa.select(table).where(column.in_(chunk))).mappings():
+            for row in connection.execute(sa.select(table).where(column.in_(chunk))).mappings():
                 found[row[KEYS[table]]] = {name: value for name, value in row.items() if name != "revision"}
         return found
 
-    def groups_of(self, presentation_ids: Sequence[str], tx: Transaction) -> list[dict[str, object]]:
-        """All groups of these presentations."""
-        query = sa.select(group_table).where(group_table.c.presentation_id.in_(presentation_ids))
-        return [dict(row) for row in tx.connection.execute(query).mappings()]
+    def groups_of(self, presentation_ids: Sequence[str], connection: sa.Connection) -> list[dict[str, object]]:
+        """All groups of these presentations, without their revision."""
+        columns = [column for column in group_table.c if column.name != "revision"]
+        found: list[dict[str, object]] = []
+        for chunk in _chunks(presentation_ids):
+            query = sa.select(*columns).where(group_table.c.presentation_id.in_(chunk))
+            found += [dict(row) for row in connection.execute(query).mappings()]
+        return found
+
+    def presentations(self, presentation_ids: Sequence[str], connection: sa.Connection) -> set[str]:
+        """Those of these presentations in which there is something to hand in."""
+        column = assignment_table.c.presentation_id
+        found: set[str] = set()
+        for chunk in _chunks(presentation_ids):
+            found.update(connection.execute(sa.select(column).where(column.in_(chunk)).distinct()).scalars())
+        return found
+
+    def last_revision(self, connection: sa.Connection) -> int:
+        """How far the counter is: while it stands still, nobody has changed the catalogue."""
+        return connection.execute(sa.select(revision_table.c.revision)).scalar() or 0
 
     def save_all(self, table: sa.Table, rows: Sequence[dict[str, object]], tx: Transaction) -> None:
         """Insert or replace whole rows."""
