@@ -15,26 +15,24 @@ import typer
 import uvicorn
 
 from services.embedded import Embedded, sole_user
-from services.intake import load_demo, take_in
+from services.imports import add_imports
+from services.intake import load_demo
 from services.operations.commands import Tools, add_commands
 from services.operations.dead_letters.handlers import DeadLetterDesk
 from services.operations.reconciliation.handlers import Audit
 from services.replay.commands import add_replay
-from services.submission.catalogue.reader import read_university
 from services.submission.submissions.receipts import BadReceipt, verify
 from shared.errors import EtmaError
 from shared.observability.logs import configure_logs
 from shared.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Tutor-marked assignments, from the student's hands to the tutor's.")
-importing = typer.Typer(no_args_is_help=True, help="Take in what other systems know.")
 DEMO_ROLES = {
     "student": "hands in work and holds a receipt",
     "tutor": "is told of it and collects it",
     "operations": "sees where every piece of work is",
 }
 receipts = typer.Typer(no_args_is_help=True, help="Look at receipts.")
-app.add_typer(importing, name="import")
 app.add_typer(receipts, name="receipt")
 
 
@@ -106,16 +104,6 @@ def _greet(system: Embedded, settings: Settings) -> None:
                 typer.echo(f"  {people[role].name}, {people[role].identifier}, {role}: {what}")
 
 
-@importing.command()
-def catalogue(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A YAML file.")]) -> None:
-    """Take in modules, assignments, people, enrolments and groups; the same file twice changes nothing."""
-    university = read_university(file.read_text(encoding="utf-8"))
-    with opened() as system:
-        for name, counts in take_in(system, university).items():
-            words = f"{counts.new} new, {counts.changed} changed, {counts.unchanged} unchanged"
-            typer.echo(f"{name.replace('_', ' ')}: {words}")
-
-
 @app.command()
 def token(
     *,
@@ -178,5 +166,6 @@ def _fail(words: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+add_imports(app, opened)
 add_commands(app, _operations_tools)
 add_replay(app)

@@ -18,6 +18,7 @@ class Breakage:
 
 _MESSAGING = "tests/unit/test_messaging.py::"
 _LINE = "tests/integration/test_line.py::"
+_ENROLMENTS = "tests/integration/test_enrolments.py::"
 _DEADLINES = "tests/unit/test_submission_deadlines.py"
 _CONSUMER = "shared/messaging/consumer.py"
 
@@ -183,5 +184,40 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="            self._record_refusal(attempt, assignment, refused)\n",
         new="",
         test=_LINE + "test_what_cannot_be_handed_in_is_refused_recorded_and_told",
+    ),
+    Breakage(
+        name="a dry run of enrolments writes",
+        file="services/enrolment_intake.py",
+        old="placements: Sequence[Placement]) -> Step:\n        if self.dry_run:\n",
+        new="placements: Sequence[Placement]) -> Step:\n        if not self.step:\n",
+        test=_ENROLMENTS + "test_a_dry_run_counts_what_the_run_then_does",
+    ),
+    Breakage(
+        name="mistakes in a file of enrolments do not stop it",
+        file="services/enrolment_intake.py",
+        old="        mistakes.stop_if_any()\n",
+        new="",
+        test=_ENROLMENTS + "test_a_cause_that_many_lines_share_is_told_once_with_their_number",
+    ),
+    Breakage(
+        name="a student who moves stays in the old group",
+        file="services/submission/catalogue/enrolments.py",
+        old="                    if group_id != each.group_id:\n",
+        new="                    if not group_id:\n",
+        test=_ENROLMENTS + "test_a_student_who_moves_is_announced_as_gone_and_then_as_a_member",
+    ),
+    Breakage(
+        name="groups changed by another import are not read anew",
+        file="services/submission/catalogue/enrolments.py",
+        old="        kept = self._books if revision == self._revision else {}\n",
+        new="        kept = self._books\n",
+        test=_ENROLMENTS + "test_what_another_import_changes_between_two_steps_is_kept",
+    ),
+    Breakage(
+        name="a withdrawn student's enrolment stays active",
+        file="services/submission/catalogue/enrolments.py",
+        old='        "status": placement.status,\n',
+        new='        "status": "active",\n',
+        test=_ENROLMENTS + "test_a_withdrawn_students_work_stays_with_the_tutor_and_no_more_is_taken",
     ),
 )
