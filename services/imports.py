@@ -33,7 +33,7 @@ def add_imports(app: typer.Typer, open_system: OpenSystem) -> None:
     @importing.command()
     def catalogue(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A YAML file.")]) -> None:
         """Take in modules, assignments, people, enrolments and groups; the same file twice changes nothing."""
-        university = read_university(file.read_text(encoding="utf-8"))
+        university = read_university(file.read_bytes())
         with open_system() as system:
             for name, counts in take_in(system, university).items():
                 words = f"{counts.new} new, {counts.changed} changed, {counts.unchanged} unchanged"

@@ -66,3 +66,15 @@ def test_a_mistake_has_its_line_and_field(old: str, new: str, where: tuple[int, 
 @pytest.mark.parametrize(("text", "line"), [("", 1), ("- a list", 1), ("students:\n  - {name: Ann", 2)])
 def test_what_is_no_catalogue_is_said_to_be_none(text: str, line: int) -> None:
     assert mistakes_in(text)[0] == (line, "the file")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("students:\n  - {name: Élodie}\n".encode("latin-1"), "line 2, the file: is not text in UTF-8"),
+        (b'students:\n\n  - {name: "A\x07"}\n', "line 3, the file: holds a character that YAML does not allow"),
+    ],
+)
+def test_bytes_that_are_no_text_are_told_with_their_line(content: bytes, words: str) -> None:
+    with pytest.raises(CatalogueMistakes, match=words):
+        read_university(content)

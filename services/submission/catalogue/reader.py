@@ -37,10 +37,18 @@ class CatalogueMistakes(Rejected):
         self.mistakes = mistakes
 
 
-def read_university(text: str) -> University:
-    """The university that `text` describes; raises `CatalogueMistakes`."""
+def read_university(content: bytes | str) -> University:
+    """The university that the YAML describes (bytes in UTF-8); raises `CatalogueMistakes`."""
     try:
+        text = content if isinstance(content, str) else content.decode("utf-8-sig")
         root, data = _parsed(text)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise CatalogueMistakes([Mistake(line=line, field="the file", message="is not text in UTF-8")]) from error
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        message = f"holds a character that YAML does not allow: {error.character!r}"
+        raise CatalogueMistakes([Mistake(line=line, field="the file", message=message)]) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise CatalogueMistakes([Mistake(line=line, field="the file", message=str(error.problem))]) from error
