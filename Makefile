@@ -32,16 +32,20 @@ check: setup ## Format, lint, types, import rules, contracts, unit tests: under 
 	@$(BIN)/python -m pytest tests/unit tests/contract -n 2
 
 .PHONY: test
-test: setup browser ## Everything that needs no server: unit, conformance, integration, faults, browser
-	@CHROMIUM=$$(cat $(VENV)/browser) $(BIN)/python -m pytest -n 2 --dist loadfile
+test: setup browser compiler ## Everything that needs no server: unit, conformance, integration, faults, browser
+	@CHROMIUM=$$(cat $(VENV)/browser) CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: browser
 browser: setup ## Find or install the browser of the tests
 	@test -s $(VENV)/browser && test -x "$$(cat $(VENV)/browser)" || $(BIN)/python deploy/setup/browser.py > $(VENV)/browser
 
+.PHONY: compiler
+compiler: setup ## Find or install the C compiler of the tests
+	@$(BIN)/python deploy/setup/compiler.py > $(VENV)/compiler
+
 .PHONY: sabotage
-sabotage: setup ## Break one line at a time and see the named test turn red
-	@$(BIN)/python -m tests.sabotage.run
+sabotage: setup compiler ## Break one line at a time and see the named test turn red
+	@CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m tests.sabotage.run
 
 .PHONY: acceptance
 acceptance: setup ## Replay the real data whole, with kills, and audit it: half an hour, for a person to run
@@ -60,6 +64,7 @@ format: setup ## Format the code and mend what can be mended
 lock: setup ## Write requirements/ anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements/runtime.txt
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
+	@echo ziglang | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 - -o requirements/compiler.txt
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data in var/ stays
