@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from shared.disk import make_folder_durably, put_durably
+
 LONDON = ZoneInfo("Europe/London")
 
 
@@ -51,11 +53,10 @@ class SteppedClock:
         return self._read[1]
 
     def move_to(self, moment: datetime) -> None:
-        """Move forward to `moment`; raises `ValueError` when it lies in the clock's past."""
-        if self.path.exists() and moment < self.now():
+        """Move forward to `moment`, durably; raises `ValueError` when it lies in the clock's past."""
+        if not self.path.exists():
+            make_folder_durably(self.path.parent)
+        elif moment < self.now():
             message = f"the clock only moves forward: {moment.isoformat()} is before {self.now().isoformat()}"
             raise ValueError(message)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.path.with_suffix(".new")
-        fresh.write_text(moment.astimezone(UTC).isoformat(), encoding="ascii")
-        fresh.replace(self.path)
+        put_durably(self.path, moment.astimezone(UTC).isoformat().encode("ascii"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,19 @@ def make_folder_durably(folder: Path) -> None:
     for path in reversed(missing):
         path.mkdir(exist_ok=True)
         sync_folder(path.parent)
+
+
+def put_durably(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+    """Put a file in its place, durably: whatever happens, there is the one from before or this one, and it is whole.
+
+    Its folder must be there, durably. `mode` is what it may be used for, less the umask.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
+        sync_file(file)
+    draft.replace(path)
+    sync_folder(path.parent)
 
 
 @contextmanager

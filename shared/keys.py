@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from pathlib import Path
 
 from joserfc.jwk import OKPKey
 
-from shared.disk import make_folder_durably, sync_file, sync_folder
+from shared.disk import make_folder_durably, put_durably
 
 
 def load_or_create_key(path: Path) -> OKPKey:
@@ -29,9 +28,4 @@ def load_or_create_secret(path: Path) -> bytes:
 
 def _keep(path: Path, content: bytes) -> None:
     make_folder_durably(path.parent)
-    fresh = path.with_suffix(f".{secrets.token_hex(4)}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        sync_file(file)
-    fresh.rename(path)
-    sync_folder(path.parent)
+    put_durably(path, content, mode=0o600)

@@ -25,6 +25,7 @@ from services.replay.journal import Journal
 from services.replay.oulad import read_dataset
 from services.replay.plan import LEAST_BYTES, MOST_BYTES, Plan, make_plan
 from shared.clock import SteppedClock
+from shared.disk import make_folder_durably, put_durably
 from shared.errors import Conflict
 from shared.observability.logs import configure_logs
 from shared.settings import Settings
@@ -127,10 +128,11 @@ def _clock(settings: Settings, plan: Plan, order: Order) -> SteppedClock:
     if path.exists() and path.read_text(encoding="ascii") != wanted:
         detail = f"Another replay is in {settings.data_dir}: {path.read_text(encoding='ascii')}. Take another folder."
         raise Conflict(detail)
+    make_folder_durably(path.parent)
+    put_durably(path, wanted.encode("ascii"))
     clock = SteppedClock(_clock_file(settings))
     if not clock.path.exists():
         clock.move_to(plan.opens_at)
-    path.write_text(wanted, encoding="ascii")
     return clock
 
 

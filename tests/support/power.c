@@ -7,7 +7,7 @@
    Seen: fsync and fdatasync, called through the C library; so do Python and SQLite, linked dynamically or not.
    Not seen: sync, syncfs, msync, sync_file_range, O_SYNC and O_DSYNC, io_uring. What is not seen counts as not synced:
    a program that relied on them would look as if it lost more than it does, never less.
-   Too kind in one way: what another thread writes to a file while it is being synced may count as synced.
+   Too kind in one way: what another thread writes to a file while it is being copied may count as synced.
    What a disk does within one file (torn sectors, pages that arrive in another order) is not modelled.
 
    A file is known by a mark (an extended attribute) and not by its inode number, which a later file may get again.
@@ -32,7 +32,7 @@
 
 #define MARK_NAME "user.power.mark"
 #define MARK_LENGTH 16
-#define CHUNK_BYTES (1 << 20)
+#define CHUNK_BYTES (1 << 16)
 #define PATH_BYTES (PATH_MAX + 64)
 
 typedef int (*sync_call)(int);
@@ -90,7 +90,7 @@ static int readable(int fd, const char *link) {
   return (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY ? open(link, O_RDONLY | O_CLOEXEC) : fd;
 }
 
-static void write_all(int to, const char *bytes, ssize_t count) {
+static void write_all(int to, const char *bytes, size_t count) {
   while (count > 0) {
     ssize_t done = write(to, bytes, count);
     if (done < 0) give_up("write");
@@ -99,19 +99,30 @@ static void write_all(int to, const char *bytes, ssize_t count) {
   }
 }
 
-static void copy_bytes(int fd, const char *link, int to, mode_t mode) {
-  static char chunk[CHUNK_BYTES]; /* under `turn` */
+/* Brings the copy up to date, in place, where it differs: whole copies would flood the disk. A kernel may write any
+   part of a file before its sync is done, so what a kill leaves half way is a state that a disk can be in. */
+static void copy_bytes(int fd, const char *link, int to) {
+  static char now[CHUNK_BYTES], before[CHUNK_BYTES]; /* under `turn` */
   int from = readable(fd, link);
   off_t offset = 0;
   ssize_t got;
   if (from < 0) give_up("open");
-  while ((got = pread(from, chunk, sizeof chunk, offset)) > 0) {
-    write_all(to, chunk, got);
+  while ((got = pread(from, now, sizeof now, offset)) > 0) {
+    if (pread(to, before, got, offset) != got || memcmp(now, before, got))
+      if (pwrite(to, now, got, offset) != got) give_up("pwrite");
     offset += got;
   }
   if (got < 0) give_up("pread");
-  if (fchmod(to, mode & 07777)) give_up("fchmod");
+  if (ftruncate(to, offset)) give_up("ftruncate");
   if (from != fd) close(from);
+}
+
+static void keep_file(int fd, const char *link, const struct stat *found, const char *kept) {
+  int to = open(kept, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  if (to < 0) give_up(kept);
+  copy_bytes(fd, link, to);
+  if (fchmod(to, found->st_mode & 07777)) give_up("fchmod");
+  close(to);
 }
 
 /* One entry: `f` or `d`, the mark, the name, a NUL. */
@@ -139,29 +150,29 @@ static void list_names(int fd, const char *link, int to) {
   closedir(folder);
 }
 
-/* Writes what there is to be kept to `draft`; what is written to the file from now on is no part of it. */
-static void take(int fd, const char *link, mode_t mode, const char *draft) {
-  int to = open(draft, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+static void keep_folder(int fd, const char *link, const char *kept) {
+  char draft[PATH_BYTES + 32];
+  int to;
+  snprintf(draft, sizeof draft, "%s.%d", kept, getpid());
+  to = open(draft, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
   if (to < 0) give_up(draft);
-  if (S_ISDIR(mode))
-    list_names(fd, link, to);
-  else
-    copy_bytes(fd, link, to, mode);
+  list_names(fd, link, to);
   close(to);
+  if (rename(draft, kept)) give_up(draft);
 }
 
-static int sync_and_keep(int fd, const char *link, mode_t mode, sync_call real) {
-  char mark[MARK_LENGTH + 1], kept[PATH_BYTES], draft[PATH_BYTES + 32];
-  int result, error;
+/* Keeps first and syncs then: what is written once the sync is under way is no part of it. */
+static int keep_and_sync(int fd, const char *link, const struct stat *found, sync_call real) {
+  char mark[MARK_LENGTH + 1], kept[PATH_BYTES];
+  int result;
   if (!mark_of(link, mark)) give_up("a file that is open is not there");
   snprintf(kept, sizeof kept, "%s/%s", shadow, mark);
-  snprintf(draft, sizeof draft, "%s.%d", kept, getpid());
-  take(fd, link, mode, draft);
+  if (S_ISDIR(found->st_mode))
+    keep_folder(fd, link, kept);
+  else
+    keep_file(fd, link, found, kept);
   result = real(fd);
-  error = errno;
-  if (result ? unlink(draft) : rename(draft, kept)) give_up(draft);
   if (!result && syncs_left && --syncs_left == 0) kill(getpid(), SIGKILL);
-  errno = error;
   return result;
 }
 
@@ -177,7 +188,7 @@ static int synced(int fd, sync_call real) {
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   if (!is_kept(fd, link, &found)) return real(fd);
   pthread_mutex_lock(&turn);
-  result = sync_and_keep(fd, link, found.st_mode, real);
+  result = keep_and_sync(fd, link, &found, real);
   pthread_mutex_unlock(&turn);
   return result;
 }

@@ -6,6 +6,7 @@ when its folder was not synced after it got its name there; a name whose file wa
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shlex
@@ -67,7 +68,7 @@ class Disk:
         With `luck`, each file and each folder may have been written by the kernel on its own, unasked: by chance it
         is as it stood, and else as it was synced.
         """
-        spared = {mark: path for mark, path in _live(self.root) if luck is not None and luck.random() < EVEN}
+        spared = {} if luck is None else {mark: path for mark, path in _live(self.root) if luck.random() < EVEN}
         rebuilt = _Rebuilt(self._shadow, spared, self._shadow.with_name("shadow.new"))
         fresh = self.root.with_name("root.new")
         rebuilt.folder(_mark_of(self.root), fresh)
@@ -87,7 +88,7 @@ class Disk:
         done = subprocess.run(
             [sys.executable, "-c", program + end],
             cwd=self.root,
-            env={**os.environ, "PYTHONPATH": os.getcwd(), **self.environment, **cutting},  # noqa: PTH109 - a string
+            env={**os.environ, "PYTHONPATH": str(Path.cwd()), **self.environment, **cutting},
             capture_output=True,
             text=True,
             check=False,
@@ -175,3 +176,18 @@ def _mark_of(path: Path) -> str:
     if _MARK not in os.listxattr(path):
         os.setxattr(path, _MARK, os.urandom(_MARK_BYTES).hex().encode("ascii"))
     return os.getxattr(path, _MARK).decode("ascii")
+
+
+def after_each_sync(folder: Path, library: Path, program: str) -> Iterator[tuple[Disk, Sequence[str]]]:
+    """Run Python code on a new disk with the power cut after its first sync, its second and so on to its end.
+
+    Each moment comes twice, without luck and with: the disk as it comes up, and what the code had printed.
+    """
+    for number in itertools.count(1):
+        for luck in (None, random.Random(number)):
+            disk = Disk(folder / f"{number}-{luck is not None}", library)
+            run = disk.run(program, cut_after=number)
+            disk.cut(luck)
+            yield disk, run.said
+        if run.ended:
+            return
