@@ -79,8 +79,10 @@ class FileStore:
                     yield _entry(key, version, found)
 
     def delete(self, key: str, version: str) -> None:
+        path = self._path(key, version)
         with os_errors():
-            self._path(key, version).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            sync_folder(path.parent)
 
     def sweep(self, *, older_than_seconds: float) -> int:
         limit = time.time() - older_than_seconds

@@ -80,7 +80,7 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, key: str, version: str) -> None:
-        """Remove one version; nothing happens when it is not there."""
+        """Remove one version, for good: a power cut does not bring it back. Fine if it is not there."""
         ...
 
     def sweep(self, *, older_than_seconds: float) -> int:

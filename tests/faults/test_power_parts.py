@@ -49,6 +49,21 @@ for key in ("work/0", "work/1"):
         assert all(content == key.encode() * 1000 for (key, _), content in found.items())
 
 
+def test_an_object_that_was_deleted_does_not_come_back(cuts: Cuts) -> None:
+    program = """
+from pathlib import Path
+from shared.storage.file_store import FileStore
+store = FileStore(Path("objects"))
+with store.writer("work/0") as writer:
+    writer.write(b"secret")
+    stored = writer.finish({})
+store.delete(stored.key, stored.version)
+print("deleted", flush=True)
+"""
+    for disk, said in cuts(program):
+        assert not said or not list(FileStore(disk.root / "objects").walk())
+
+
 def test_a_mail_that_was_accepted_is_there_and_none_is_torn(cuts: Cuts) -> None:
     program = """
 from datetime import datetime, UTC
