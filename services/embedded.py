@@ -16,6 +16,7 @@ from services.notifier import service as notifier
 from services.operations import service as operations
 from services.submission import service as submission
 from shared.contracts import TOPICS
+from shared.disk import make_folder_durably
 from shared.errors import Conflict
 from shared.housekeeping import Chore, Housekeeping
 from shared.inspection import Inspection
@@ -43,7 +44,7 @@ class Embedded:
     """All services composed on one platform; nothing runs until `start`."""
 
     def __init__(self, settings: Settings) -> None:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_folder_durably(settings.data_dir)
         self.platform = Platform(settings, TEMPLATES)
         self.identity = identity.Identity(self.platform)
         self.submission = submission.Submission(self.platform)
@@ -173,7 +174,7 @@ def _in_flight(status: Mapping[str, object]) -> bool:
 @contextmanager
 def sole_user(data_dir: Path) -> Iterator[None]:
     """Keep a second process from running on the same data; raises `Conflict` when there is one."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_folder_durably(data_dir)
     handle = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

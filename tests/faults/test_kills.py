@@ -7,20 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.oulad import assert_audit_clean, assert_whole, figures, replay, small_dataset
+from tests.support.oulad import POINTS, assert_audit_clean, assert_whole, figures, replay, small_dataset
 
-SERVICES = ("identity", "submission", "marking", "notifier", "operations", "bus")
-POINTS = (
-    *(f"{service}.{moment}" for service in SERVICES for moment in ("before_commit", "committed")),
-    *(f"objects.{moment}" for moment in ("written", "synced", "renamed", "durable")),
-    "submission.bytes_durable",
-    *(f"relay.{moment}" for moment in ("read", "acknowledged")),
-    "bus.appended",
-    "consumer.applied",
-    "timers.fired",
-    *(f"notifier.{moment}" for moment in ("claimed", "delivered", "marked")),
-    *(f"replay.{moment}" for moment in ("received", "synced", "settled")),
-)
 PASSES = 4
 """A point is deadly when it is passed for the fourth time: by then other work is in flight."""
 

@@ -21,6 +21,20 @@ FIRST_VERSIONS = len(STUDENTS) * len(ASSIGNMENTS)
 LATE = FIRST_VERSIONS // 3
 VERSIONS = FIRST_VERSIONS + 2 * (FIRST_VERSIONS // 50) + FIRST_VERSIONS // 60
 
+SERVICES = ("identity", "submission", "marking", "notifier", "operations", "bus")
+POINTS = (
+    *(f"{service}.{moment}" for service in SERVICES for moment in ("before_commit", "committed")),
+    *(f"objects.{moment}" for moment in ("written", "synced", "renamed", "durable")),
+    "submission.bytes_durable",
+    *(f"relay.{moment}" for moment in ("read", "acknowledged")),
+    "bus.appended",
+    "consumer.applied",
+    "timers.fired",
+    *(f"notifier.{moment}" for moment in ("claimed", "delivered", "marked")),
+    *(f"replay.{moment}" for moment in ("received", "synced", "settled")),
+)
+"""Every named moment at which a replay may be killed: `shared/killpoints.py`."""
+
 
 def real_dataset() -> Path:
     """The folder of the real data: ETMA_OULAD, which must be there when it is set, else beside the project."""
