@@ -19,6 +19,7 @@ class Breakage:
 _MESSAGING = "tests/unit/test_messaging.py::"
 _LINE = "tests/integration/test_line.py::"
 _ENROLMENTS = "tests/integration/test_enrolments.py::"
+_PARTS = "tests/faults/test_power_parts.py::"
 _DEADLINES = "tests/unit/test_submission_deadlines.py"
 _CONSUMER = "shared/messaging/consumer.py"
 
@@ -219,5 +220,89 @@ BREAKAGES: tuple[Breakage, ...] = (
         old='        "status": placement.status,\n',
         new='        "status": "active",\n',
         test=_ENROLMENTS + "test_a_withdrawn_students_work_stays_with_the_tutor_and_no_more_is_taken",
+    ),
+    Breakage(
+        name="an object's bytes are not synced",
+        file="shared/storage/file_store.py",
+        old="            sync_file(self._file)\n",
+        new="",
+        test=_PARTS + "test_an_object_that_was_finished_is_there_and_none_is_torn",
+    ),
+    Breakage(
+        name="an object's name is not synced",
+        file="shared/storage/file_store.py",
+        old="            sync_folder(self._final.parent)\n",
+        new="",
+        test=_PARTS + "test_an_object_that_was_finished_is_there_and_none_is_torn",
+    ),
+    Breakage(
+        name="the folders of objects are not synced",
+        file="shared/storage/file_store.py",
+        old="            sync_folder(self.data)\n",
+        new="",
+        test=_PARTS + "test_an_object_that_was_finished_is_there_and_none_is_torn",
+    ),
+    Breakage(
+        name="a deletion of an object is not synced",
+        file="shared/storage/file_store.py",
+        old="            sync_folder(path.parent)\n",
+        new="",
+        test=_PARTS + "test_an_object_that_was_deleted_does_not_come_back",
+    ),
+    Breakage(
+        name="a commit is not synced",
+        file="shared/database.py",
+        old='"synchronous=FULL"',
+        new='"synchronous=NORMAL"',
+        test=_PARTS + "test_a_commit_is_never_taken_back",
+    ),
+    Breakage(
+        name="a mail's bytes are not synced",
+        file="services/notifier/channels/file_channel.py",
+        old="        sync_file(draft)\n",
+        new="",
+        test=_PARTS + "test_a_mail_that_was_accepted_is_there_and_none_is_torn",
+    ),
+    Breakage(
+        name="a mail's name is not synced",
+        file="services/notifier/channels/file_channel.py",
+        old="            list(self._writers.map(sync_folder, folders))\n",
+        new="",
+        test=_PARTS + "test_a_mail_that_was_accepted_is_there_and_none_is_torn",
+    ),
+    Breakage(
+        name="a client's journal is not synced",
+        file="services/replay/journal.py",
+        old="        sync_file(self._lines)\n",
+        new="        self._lines.flush()\n",
+        test=_PARTS + "test_a_receipt_that_the_client_holds_stays_in_its_journal",
+    ),
+    Breakage(
+        name="a key's bytes are not synced",
+        file="shared/disk.py",
+        old="        file.write(content)\n        sync_file(file)\n",
+        new="        file.write(content)\n",
+        test=_PARTS + "test_a_key_that_was_used_is_the_same_afterwards",
+    ),
+    Breakage(
+        name="a key's name is not synced",
+        file="shared/disk.py",
+        old="    draft.replace(path)\n    sync_folder(path.parent)\n",
+        new="    draft.replace(path)\n",
+        test=_PARTS + "test_a_key_that_was_used_is_the_same_afterwards",
+    ),
+    Breakage(
+        name="a folder's name is not synced",
+        file="shared/disk.py",
+        old="        path.mkdir(exist_ok=True)\n        sync_folder(path.parent)\n",
+        new="        path.mkdir(exist_ok=True)\n",
+        test=_PARTS + "test_a_folder_made_durably_is_there_with_its_parents",
+    ),
+    Breakage(
+        name="the order of a replay is not synced",
+        file="services/replay/commands.py",
+        old='    put_durably(path, wanted.encode("ascii"))\n',
+        new='    path.write_text(wanted, encoding="ascii")\n',
+        test="tests/faults/test_power_cuts.py::test_a_power_cut_at_every_durable_step_takes_no_receipt_back",
     ),
 )
