@@ -30,6 +30,7 @@ POINTS = (
     "bus.appended",
     "consumer.applied",
     "timers.fired",
+    *(f"mail.{moment}" for moment in ("written", "renamed")),
     *(f"notifier.{moment}" for moment in ("claimed", "delivered", "marked")),
     *(f"replay.{moment}" for moment in ("received", "synced", "settled")),
 )

@@ -14,6 +14,7 @@ from services.notifier.channels.letter import BadAddress, as_message
 from services.notifier.channels.port import Fate, Mail, Outcome
 from shared.disk import make_folder_durably, os_errors, sync_file, sync_folder
 from shared.errors import Rejected
+from shared.killpoints import kill_point
 
 _SAFE_ID = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z-]{2,63}")
 _WRITERS = 8
@@ -64,8 +65,10 @@ class FileChannel:
                     make_folder_durably(folder)
                     self._made.add(folder)
             list(self._writers.map(_write, letters))
+            kill_point("mail.written")
             for path, _ in letters:
                 _draft_of(path).replace(path)
+            kill_point("mail.renamed")
             list(self._writers.map(sync_folder, folders))
 
 

@@ -1,0 +1,18 @@
+"""Every named moment of the code at which a process may die is one at which the fault tests let it die."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.support.oulad import POINTS, SERVICES
+
+ROOT = Path(__file__).parents[2]
+PASSING = re.compile(r'kill_point\(f?"([^"]+)"\)')
+
+
+def test_the_fault_tests_know_every_kill_point() -> None:
+    sources = [path for part in ("services", "shared") for path in (ROOT / part).rglob("*.py")]
+    names = [name for path in sources for name in PASSING.findall(path.read_text(encoding="utf-8"))]
+    found = {name.replace("{self.source}", service) for name in names for service in SERVICES}
+    assert found == set(POINTS)
