@@ -55,6 +55,12 @@ acceptance: setup ## Replay the real data whole, with kills, and audit it: half 
 contracts: setup ## Write the JSON Schemas and the AsyncAPI document anew
 	@$(BIN)/python -m shared.contracts.generate
 
+.PHONY: migration
+migration: setup ## Write the next change of tables: make migration SERVICE=submission MESSAGE="what changes"
+	@$(BIN)/python -m services.migration "$(SERVICE)" "$(MESSAGE)"
+	@$(BIN)/ruff check --quiet --fix services shared
+	@$(BIN)/ruff format --quiet services shared
+
 .PHONY: format
 format: setup ## Format the code and mend what can be mended
 	@$(BIN)/ruff format .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from sqlalchemy.dialects.sqlite import insert
 from shared.clock import Clock
 from shared.columns import UtcDateTime
 from shared.contracts import Fact, fact_type
-from shared.errors import Rejected, StorageFull, Unavailable
+from shared.errors import EtmaError, Rejected, StorageFull, Unavailable
 from shared.killpoints import kill_point
 from shared.messaging.message import Message
 from shared.messaging.tables import key_sequence, outbox
@@ -28,11 +29,20 @@ __all__ = ["SYSTEM", "Context", "Database", "Transaction", "UtcDateTime", "upser
 
 LARGEST_FACT_BYTES = 900_000
 
+BUSY_SECONDS = 30
+"""How long one process waits for another that writes."""
+
 
 class FactTooLarge(Rejected):
     """A fact above what a broker carries; refused before it is written, so that no outbox row is poison."""
 
     code = "fact_too_large"
+
+
+class BrokenReferences(EtmaError):
+    """A change of tables would leave rows that refer to nothing; it was taken back."""
+
+    code = "broken_references"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +204,7 @@ class Database:
         self.clock = clock
         self.commits = 0
         self.engine = sa.create_engine(
-            url, connect_args={"timeout": 30, "check_same_thread": False}, pool_size=20, max_overflow=40
+            url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, pool_size=20, max_overflow=40
         )
         sa.event.listen(self.engine, "connect", _prepare)
         sa.event.listen(self.engine, "begin", _begin)
@@ -231,20 +241,70 @@ class Database:
         with _vendor_errors(), self.engine.connect().execution_options(reading=True) as connection:
             yield connection
 
+    @contextmanager
+    def changing_tables(self) -> Iterator[sa.Connection]:
+        """A transaction that makes, rebuilds and drops tables: all of it or nothing; a second process waits for it.
+
+        References are checked at its end and not before: while a table is rebuilt, what refers to it has nothing to
+        refer to. Raises `BrokenReferences`.
+        """
+        with _vendor_errors(), self._turn, self.engine.connect() as connection:
+            _driver(connection).execute("PRAGMA foreign_keys=OFF")  # inside a transaction it would have no effect
+            connection.detach()  # closed afterwards, not lent again
+            with connection.begin():
+                yield connection
+                _check_references(connection)
+
     def close(self) -> None:
         self.engine.dispose()
 
 
 def _changes(connection: sa.Connection) -> int:
     """How many rows this connection ever changed: a transaction that changed none wakes nobody."""
+    return _driver(connection).total_changes
+
+
+def _driver(connection: sa.Connection) -> sqlite3.Connection:
     driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-    return driver.total_changes
+    return driver
+
+
+def _check_references(connection: sa.Connection) -> None:
+    broken = {row.table for row in connection.exec_driver_sql("PRAGMA foreign_key_check")}
+    if broken:
+        detail = f"rows of {', '.join(sorted(broken))} would refer to what is not there"
+        raise BrokenReferences(detail)
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    _use_write_ahead_log(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch the file over, once and for all.
+
+    Processes that open a new file at once fail in this or wait for one another, so each lets go soon and tries again.
+    """
+    connection.execute("PRAGMA busy_timeout=100")
+    deadline = time.monotonic() + BUSY_SECONDS
+    while not _has_write_ahead_log(connection):
+        if time.monotonic() > deadline:
+            detail = "the database cannot be switched to a write-ahead log"
+            raise Unavailable(detail)
+        time.sleep(0.01)
+
+
+def _has_write_ahead_log(connection: sqlite3.Connection) -> bool:
+    try:
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    except sqlite3.OperationalError as error:
+        if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+            raise
+        return False
+    return bool(mode == "wal")
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from shared.clock import Clock, SteppedClock, SystemClock
 from shared.contracts import TOPICS
 from shared.database import Database
 from shared.errors import Rejected
 from shared.keys import load_or_create_key, load_or_create_secret
 from shared.messaging.local_bus import LocalBus
-from shared.messaging.tables import metadata as messaging
+from shared.messaging.tables import HISTORY as MESSAGING
+from shared.migrations.history import History
+from shared.migrations.migrate import migrate
 from shared.settings import Settings
 from shared.simulation import claim_time
 from shared.storage.file_store import FileStore
@@ -43,12 +43,11 @@ class Platform:
         self.pages = Pages(templates, demo=settings.demo)
         self._databases: list[Database] = []
 
-    def database(self, name: str, metadata: sa.MetaData) -> Database:
-        """A service's own database, with its tables."""
+    def database(self, name: str, history: History) -> Database:
+        """A service's own database, its tables brought to what this code needs; raises what `migrate` raises."""
         database = Database(f"sqlite:///{self.settings.data_dir / name}.db", source=name, clock=self.clock)
-        messaging.create_all(database.engine)
-        metadata.create_all(database.engine)
         self._databases.append(database)
+        migrate(database, [MESSAGING, history])
         return database
 
     def claim_time(self) -> None:

@@ -10,11 +10,12 @@ from services.identity.people.store import PeopleStore
 from services.identity.sessions import pages
 from services.identity.sessions.handlers import Sessions
 from services.identity.sessions.store import SessionStore
-from services.identity.tables import metadata
+from shared.migrations.history import History
 from shared.service import Service
 from shared.wiring import Platform
 
 NAME = "identity"
+HISTORY = History(Path(__file__).parent / "migrations" / "versions")
 TEMPLATES = (Path(__file__).parent / "sessions" / "templates",)
 
 
@@ -22,7 +23,7 @@ class Identity:
     """The service, with its use cases for the command line."""
 
     def __init__(self, platform: Platform) -> None:
-        self.database = platform.database(NAME, metadata)
+        self.database = platform.database(NAME, HISTORY)
         self.people = People(PeopleStore())
         self.sessions = Sessions(database=self.database, store=SessionStore(), tokens=platform.tokens)
         self.service = Service(

@@ -10,20 +10,21 @@ from services.marking.inspection import MarkingInspection
 from services.marking.scripts import api, pages
 from services.marking.scripts.handlers import Collecting
 from services.marking.scripts.views import ScriptViews
-from services.marking.tables import metadata
 from services.marking.tutors.handlers import Directory
 from services.marking.tutors.store import TutorStore
 from shared.contracts import CATALOGUE, PERSON, SUBMISSION
+from shared.migrations.history import History
 from shared.service import Service
 from shared.wiring import Platform
 
 NAME = "marking"
+HISTORY = History(Path(__file__).parent / "migrations" / "versions")
 TEMPLATES = (Path(__file__).parent / "scripts" / "templates",)
 
 
 def compose(platform: Platform) -> Service:
     """The service with the platform's adapters."""
-    database = platform.database(NAME, metadata)
+    database = platform.database(NAME, HISTORY)
     tutors, scripts, views = TutorStore(), ScriptStore(), ScriptViews()
     collecting = Collecting(database=database, store=scripts, views=views)
     return Service(

@@ -15,14 +15,15 @@ from services.notifier.obligations import api, pages
 from services.notifier.obligations.handlers import Obligations
 from services.notifier.obligations.store import ObligationStore
 from services.notifier.obligations.views import InboxView
-from services.notifier.schema import metadata
 from shared.contracts import CATALOGUE, MARKING, PERSON, SUBMISSION
 from shared.inspection import messaging_status
+from shared.migrations.history import History
 from shared.service import Service
 from shared.timers import Timers
 from shared.wiring import Platform
 
 NAME = "notifier"
+HISTORY = History(Path(__file__).parent / "migrations" / "versions")
 TEMPLATES = (Path(__file__).parent / "obligations" / "templates",)
 
 
@@ -31,7 +32,7 @@ class Notifier:
 
     def __init__(self, platform: Platform) -> None:
         settings = platform.settings
-        database = platform.database(NAME, metadata)
+        database = platform.database(NAME, HISTORY)
         directory, obligations = DirectoryStore(), ObligationStore()
         stores = Stores(deliveries=DeliveryStore(), obligations=obligations, directory=directory)
         window = timedelta(seconds=settings.digest_window_seconds)

@@ -11,7 +11,6 @@ from services.operations.pipeline import pages as pipeline_pages
 from services.operations.pipeline.handlers import Pipeline
 from services.operations.pipeline.store import PipelineStore
 from services.operations.pipeline.views import PipelineViews
-from services.operations.schema import metadata
 from services.operations.trail import api as trail_api
 from services.operations.trail import pages as trail_pages
 from services.operations.trail.handlers import Trail
@@ -20,16 +19,18 @@ from services.operations.trail.views import TrailViews
 from shared.contracts import TOPICS
 from shared.inspection import Inspection, messaging_status, outbox_facts
 from shared.messaging.consumer import merged
+from shared.migrations.history import History
 from shared.service import Service
 from shared.wiring import Platform
 
 NAME = "operations"
+HISTORY = History(Path(__file__).parent / "migrations" / "versions")
 TEMPLATES = tuple(Path(__file__).parent / part / "templates" for part in ("pipeline", "trail"))
 
 
 def compose(platform: Platform, inspections: Callable[[], Mapping[str, Inspection]]) -> Service:
     """The service; `inspections` gives every service's, this one's included."""
-    database = platform.database(NAME, metadata)
+    database = platform.database(NAME, HISTORY)
     trail = TrailViews(database)
     pipeline = PipelineViews(database, inspections, trail.newest)
     return Service(

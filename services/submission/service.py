@@ -14,14 +14,15 @@ from services.submission.submissions.handlers import HandIn, RulingHandlers
 from services.submission.submissions.receipts import ReceiptSigner
 from services.submission.submissions.store import SubmissionStore
 from services.submission.submissions.views import SubmissionViews
-from services.submission.tables import metadata
 from services.submission.upload.handlers import OrphanSweep
 from shared.contracts import MARKING
 from shared.housekeeping import Chore
+from shared.migrations.history import History
 from shared.service import Service
 from shared.wiring import Platform
 
 NAME = "submission"
+HISTORY = History(Path(__file__).parent / "migrations" / "versions")
 SWEEP_SECONDS = 3600.0
 """How often broken uploads are cleared away, and how long one must have stood still to be broken."""
 
@@ -35,7 +36,7 @@ class Submission:
     """The service, with its use cases for the command line."""
 
     def __init__(self, platform: Platform) -> None:
-        self.database = platform.database(NAME, metadata)
+        self.database = platform.database(NAME, HISTORY)
         self.catalogue = CatalogueViews()
         self.views = SubmissionViews()
         self.catalogue_import = CatalogueImport(CatalogueStore())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -20,8 +21,12 @@ from shared.killpoints import kill_point
 from shared.messaging.bus import Record, partition_of
 from shared.messaging.message import Message
 from shared.messaging.tables import RETAINED
+from shared.migrations.history import History
+from shared.migrations.migrate import migrate
 
 metadata = sa.MetaData()
+
+HISTORY = History(Path(__file__).parent / "migrations" / "local_bus")
 
 topic_table = sa.Table(
     "topic",
@@ -62,7 +67,7 @@ class LocalBus:
     def __init__(self, url: str, *, clock: Clock, topics: Sequence[str]) -> None:
         self.database = Database(url, source="bus", clock=clock)
         self._listeners: list[Callable[[], None]] = []
-        metadata.create_all(self.database.engine)
+        migrate(self.database, [HISTORY])
         with self.database.transaction() as tx:
             rows = [{"name": name, "topic_id": str(uuid.uuid4()), "partitions": PARTITIONS} for name in topics]
             tx.connection.execute(upsert(topic_table, key=["name"], update=()), rows)

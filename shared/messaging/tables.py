@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from shared.columns import UtcDateTime
+from shared.migrations.history import History
 
 metadata = sa.MetaData()
+
+HISTORY = History(Path(__file__).parent / "migrations" / "messaging", version_table="messaging_version")
+"""A history of its own in the databases of all services, next to that of the service's own tables."""
 
 RETAINED = timedelta(days=7)
 """How long a topic keeps its messages."""

@@ -20,6 +20,7 @@ _MESSAGING = "tests/unit/test_messaging.py::"
 _LINE = "tests/integration/test_line.py::"
 _ENROLMENTS = "tests/integration/test_enrolments.py::"
 _PARTS = "tests/faults/test_power_parts.py::"
+_MIGRATIONS = "tests/unit/test_migrations.py::"
 _DEADLINES = "tests/unit/test_submission_deadlines.py"
 _CONSUMER = "shared/messaging/consumer.py"
 
@@ -304,5 +305,82 @@ BREAKAGES: tuple[Breakage, ...] = (
         old='    put_durably(path, wanted.encode("ascii"))\n',
         new='    path.write_text(wanted, encoding="ascii")\n',
         test="tests/faults/test_power_cuts.py::test_a_power_cut_at_every_durable_step_takes_no_receipt_back",
+    ),
+    Breakage(
+        name="migrations: a column is missing",
+        file="services/submission/migrations/versions/0001_catalogue_and_versions.py",
+        old='        sa.Column("collected_at", UtcDateTime),\n',
+        new="",
+        test=_MIGRATIONS + "test_a_migrated_database_has_the_tables_of_the_code",
+    ),
+    Breakage(
+        name="migrations: a check is missing",
+        file="services/marking/migrations/versions/0001_scripts_and_tutors.py",
+        old="""sa.CheckConstraint("state IN ('held','allocated','collected')"), """,
+        new="",
+        test=_MIGRATIONS + "test_a_migrated_database_has_the_tables_of_the_code",
+    ),
+    Breakage(
+        name="migrations: numbers may be given twice",
+        file="services/marking/migrations/versions/0001_scripts_and_tutors.py",
+        old="        sqlite_autoincrement=True,\n",
+        new="",
+        test=_MIGRATIONS + "test_a_migrated_database_has_the_tables_of_the_code",
+    ),
+    Breakage(
+        name="migrations: an index is partial on SQLite only",
+        file="shared/messaging/migrations/messaging/0001_messaging.py",
+        old='        postgresql_where=sa.text("published_at IS NULL"),\n',
+        new="",
+        test=_MIGRATIONS + "test_a_history_makes_the_same_indexes_on_postgresql",
+    ),
+    Breakage(
+        name="migrations: each step is committed",
+        file="shared/migrations/alembic_steps.py",
+        old='    kill_point("migrations.applied")\n',
+        new='    _step["ctx"].connection.exec_driver_sql("COMMIT")\n    kill_point("migrations.applied")\n',
+        test=_MIGRATIONS + "test_killed_in_the_middle_leaves_the_old_state_and_the_next_start_goes_on",
+    ),
+    Breakage(
+        name="migrations: a newer database is used",
+        file="shared/migrations/history.py",
+        old="        if at is not None and at not in known:\n",
+        new="        if at in known and at not in known:\n",
+        test=_MIGRATIONS + "test_a_newer_database_is_refused_and_not_changed",
+    ),
+    Breakage(
+        name="migrations: whatever is there is taken over",
+        file="shared/migrations/alembic_steps.py",
+        old="    if different:\n",
+        new="    if not wanted:\n",
+        test=_MIGRATIONS + "test_other_tables_without_a_number_are_refused_and_not_changed",
+    ),
+    Breakage(
+        name="migrations: rebuilding a table is stopped by what refers to it",
+        file="shared/database.py",
+        old='            _driver(connection).execute("PRAGMA foreign_keys=OFF")',
+        new="            pass",
+        test=_MIGRATIONS + "test_a_rebuilt_table_keeps_its_rows_and_what_refers_to_them",
+    ),
+    Breakage(
+        name="migrations: references are not checked",
+        file="shared/database.py",
+        old="                _check_references(connection)\n",
+        new="",
+        test=_MIGRATIONS + "test_a_revision_that_breaks_references_is_taken_back",
+    ),
+    Breakage(
+        name="migrations: a new file in other hands is given up",
+        file="shared/database.py",
+        old='        if not error.sqlite_errorname.startswith("SQLITE_BUSY"):\n',
+        new="        if error:\n",
+        test=_MIGRATIONS + "test_a_new_file_that_another_process_is_setting_up_is_waited_for",
+    ),
+    Breakage(
+        name="migrations: a second process does not wait",
+        file="shared/database.py",
+        old='"BEGIN" if reading else "BEGIN IMMEDIATE"',
+        new='"BEGIN"',
+        test=_MIGRATIONS + "test_of_processes_that_start_at_once_one_migrates_and_all_go_on",
     ),
 )
