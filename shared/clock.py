@@ -6,11 +6,8 @@ Every moment inside the system is an aware datetime in UTC; `LONDON` is used for
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
-
-from shared.disk import make_folder_durably, put_durably
 
 LONDON = ZoneInfo("Europe/London")
 
@@ -30,33 +27,3 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
-
-
-class SteppedClock:
-    """A clock that stands still until a replay moves it, shared between processes by a small file.
-
-    The file holds one ISO 8601 moment. `simulated` is true, so that receipts can say so.
-    """
-
-    simulated = True
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._read: tuple[tuple[int, int], datetime] | None = None
-
-    def now(self) -> datetime:
-        """Read the file again when it is another one than before: every move puts a new file in its place."""
-        found = self.path.stat()
-        which = (found.st_ino, found.st_mtime_ns)
-        if self._read is None or self._read[0] != which:
-            self._read = which, datetime.fromisoformat(self.path.read_text(encoding="ascii"))
-        return self._read[1]
-
-    def move_to(self, moment: datetime) -> None:
-        """Move forward to `moment`, durably; raises `ValueError` when it lies in the clock's past."""
-        if not self.path.exists():
-            make_folder_durably(self.path.parent)
-        elif moment < self.now():
-            message = f"the clock only moves forward: {moment.isoformat()} is before {self.now().isoformat()}"
-            raise ValueError(message)
-        put_durably(self.path, moment.astimezone(UTC).isoformat().encode("ascii"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.clock import Clock, SteppedClock, SystemClock
+from shared.clock import Clock, SystemClock
 from shared.contracts import TOPICS
 from shared.database import Database
 from shared.errors import Rejected
@@ -16,6 +16,7 @@ from shared.migrations.history import History
 from shared.migrations.migrate import migrate
 from shared.settings import Settings
 from shared.simulation import claim_time
+from shared.stepped_clock import SteppedClock
 from shared.storage.file_store import FileStore
 from shared.storage.port import ObjectStore
 from shared.web.pages import Pages

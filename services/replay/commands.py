@@ -24,11 +24,11 @@ from services.replay.figures import Figures, figures_of
 from services.replay.journal import Journal
 from services.replay.oulad import read_dataset
 from services.replay.plan import LEAST_BYTES, MOST_BYTES, Plan, make_plan
-from shared.clock import SteppedClock
 from shared.disk import make_folder_durably, put_durably
 from shared.errors import Conflict
 from shared.observability.logs import configure_logs
 from shared.settings import Settings
+from shared.stepped_clock import SteppedClock
 
 START_SECONDS = 30
 

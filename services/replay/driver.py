@@ -14,8 +14,9 @@ from services.intake import person_refs, take_in
 from services.replay.client import Client, Unexpected
 from services.replay.journal import Held, Journal, held_of
 from services.replay.plan import Collecting, HandingIn, Plan, Slot, content_of, size_of
-from shared.clock import LONDON, SteppedClock
+from shared.clock import LONDON
 from shared.killpoints import kill_point
+from shared.stepped_clock import SteppedClock
 
 CLIENTS: Final = 8
 TOKEN_HOURS: Final = 24 * 500

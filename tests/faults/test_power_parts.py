@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from services.replay.journal import Journal
-from shared.clock import SteppedClock
 from shared.keys import load_or_create_key, load_or_create_secret
+from shared.stepped_clock import SteppedClock
 from shared.storage.file_store import FileStore
 from tests.support.power import Disk, after_each_sync
 
@@ -120,7 +120,7 @@ def test_the_stepped_clock_never_goes_back(cuts: Cuts) -> None:
     program = """
 from datetime import UTC, datetime
 from pathlib import Path
-from shared.clock import SteppedClock
+from shared.stepped_clock import SteppedClock
 clock = SteppedClock(Path("replay/clock"))
 for day in (1, 2, 3):
     clock.move_to(datetime(2026, 11, day, tzinfo=UTC))

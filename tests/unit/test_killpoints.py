@@ -7,6 +7,9 @@ from pathlib import Path
 
 from tests.support.oulad import POINTS, SERVICES
 
+KILLED_IN_ITS_OWN_TEST = {"migrations.applied"}
+"""Passed only when a database is new or older than the code; see `test_migrations.py`."""
+
 ROOT = Path(__file__).parents[2]
 PASSING = re.compile(r'kill_point\(f?"([^"]+)"\)')
 
@@ -15,4 +18,4 @@ def test_the_fault_tests_know_every_kill_point() -> None:
     sources = [path for part in ("services", "shared") for path in (ROOT / part).rglob("*.py")]
     names = [name for path in sources for name in PASSING.findall(path.read_text(encoding="utf-8"))]
     found = {name.replace("{self.source}", service) for name in names for service in SERVICES}
-    assert found == set(POINTS)
+    assert found == set(POINTS) | KILLED_IN_ITS_OWN_TEST
