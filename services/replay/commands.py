@@ -66,7 +66,7 @@ def add_replay(app: typer.Typer) -> None:
         """Replay a presentation of OULAD in simulated time; killed at any moment, the same command goes on.
 
         Needs ETMA_REPLAY=1 and in ETMA_DATA_DIR a folder that holds nothing but this replay. Exit 1 when something was
-        lost, duplicated or buried.
+        lost, duplicated, buried or refused.
         """
         order = Order(presentation=presentation, limit=limit, size_bytes=size)
         pace = Pace(size_bytes=size, per_second=_per_second(rate))
@@ -102,7 +102,14 @@ def _replay(plan: Plan, order: Order, pace: Pace) -> Figures:
                 replay.close()
                 client.close()
             seconds, accept_ms = journal.timings()
-            return figures_of(system.inspections(), replay.held(), seconds=seconds, accept_ms=accept_ms)
+            return figures_of(
+                system.inspections(),
+                replay.held(),
+                works=plan.works,
+                handings_in=plan.handings_in,
+                seconds=seconds,
+                accept_ms=accept_ms,
+            )
 
 
 def _settings() -> Settings:

@@ -17,8 +17,8 @@ from shared.inspection import Inspection
 class Figures:
     """`submitted`, `late` and `late_share` count first versions; late is beyond grace.
 
-    `lost` are receipts without their version, their ruling, or their student told; `duplicated` are receipts with more
-    than one of these, and versions for which no client holds a receipt.
+    `lost` are receipts without their version, its ruling, the script, or their student told, and attempts without an
+    answer; `duplicated` are receipts with more than one of these, and versions for which no client holds a receipt.
     """
 
     submitted: int
@@ -42,41 +42,71 @@ class Figures:
 
     @property
     def clean(self) -> bool:
-        return not (self.lost or self.duplicated or self.dead_letters)
+        """Whether all is well. The plan hands in nothing that may be refused."""
+        return not (self.lost or self.duplicated or self.dead_letters or self.refused)
 
 
 def figures_of(
-    inspections: Mapping[str, Inspection], held: Sequence[Held], *, seconds: float, accept_ms: Sequence[float]
+    inspections: Mapping[str, Inspection],
+    held: Sequence[Held],
+    *,
+    works: int,
+    handings_in: int,
+    seconds: float,
+    accept_ms: Sequence[float],
 ) -> Figures:
-    """Read every service once; `held` are the client's receipts, `accept_ms` what each acceptance took."""
+    """Read every service once; `held` are the client's receipts, `accept_ms` what each acceptance took.
+
+    `works` and `handings_in` are what the plan says: all of them were tried.
+    """
     receipts = Counter(str(row["receipt"]) for row in _rows(inspections["submission"], "versions"))
     rulings = Counter(str(row["submission_id"]) for row in _rows(inspections["marking"], "rulings"))
-    scripts = Counter(str(row["state"]) for row in _rows(inspections["marking"], "scripts"))
-    obligations = [(str(r["purpose"]), str(r["submission_id"])) for r in _rows(inspections["notifier"], "obligations")]
-    told = Counter(submission_id for purpose, submission_id in obligations if purpose == "receipt")
-    effects = [(receipts[each.receipt], rulings[each.submission_id], told[each.submission_id]) for each in held]
-    first = [each for each in held if each.version == 1]
-    late = sum(each.ruling == Band.LATE for each in first)
+    states = [(str(row["work_id"]), str(row["state"])) for row in _rows(inspections["marking"], "scripts")]
+    works_with_script, scripts = Counter(work_id for work_id, _ in states), Counter(state for _, state in states)
+    obligations = list(_rows(inspections["notifier"], "obligations"))
+    deliveries = {str(row["delivery_id"]): row["state"] for row in _rows(inspections["notifier"], "deliveries")}
+    told = _told(obligations, deliveries)
+    effects = [
+        (
+            receipts[each.receipt],
+            rulings[each.submission_id],
+            works_with_script[each.work_id],
+            told[each.submission_id],
+        )
+        for each in held
+    ]
+    late = sum(each.ruling == Band.LATE for each in held if each.version == 1)
+    refused = sum(1 for _ in _rows(inspections["submission"], "refusals"))
+    unanswered = handings_in - len(held) - refused
     statuses: list[Any] = [inspection.status() for inspection in inspections.values()]
     return Figures(
-        submitted=len(first),
+        submitted=works,
         accepted=len(held),
-        refused=sum(1 for _ in _rows(inspections["submission"], "refusals")),
+        refused=refused,
         late=late,
-        late_share=round(late / len(first), 4) if first else 0.0,
+        late_share=round(late / works, 4) if works else 0.0,
         versions=receipts.total(),
         scripts=scripts.total(),
         allocated=scripts["allocated"] + scripts["collected"],
         held=scripts["held"],
         obligations=len(obligations),
-        deliveries=sum(1 for _ in _rows(inspections["notifier"], "deliveries")),
+        deliveries=len(deliveries),
         dead_letters=sum(status["dead_letters"] + status["parked"] for status in statuses),
-        lost=sum(min(counts) < 1 for counts in effects),
+        lost=sum(min(counts) < 1 for counts in effects) + max(unanswered, 0),
         duplicated=sum(max(counts) > 1 for counts in effects) + len(receipts.keys() - {each.receipt for each in held}),
         seconds=round(seconds, 1),
         per_second=round(len(held) / seconds, 1) if seconds else 0.0,
         accept_ms_p50=_percentile(accept_ms, 50),
         accept_ms_p99=_percentile(accept_ms, 99),
+    )
+
+
+def _told(obligations: Sequence[Mapping[str, object]], deliveries: Mapping[str, object]) -> Counter[str]:
+    """How often the student was told of each receipt: a message left, or lies in the inbox instead."""
+    return Counter(
+        str(row["submission_id"])
+        for row in obligations
+        if row["purpose"] == "receipt" and deliveries.get(str(row["delivery_id"])) in {"sent", "suppressed"}
     )
 
 
