@@ -17,16 +17,21 @@ import uvicorn
 from services.embedded import Embedded, sole_user
 from services.imports import add_imports
 from services.intake import load_demo
+from services.opening import opened, opened_or_new
 from services.operations.commands import Tools, add_commands
 from services.operations.dead_letters.handlers import DeadLetterDesk
 from services.operations.reconciliation.handlers import Audit
 from services.replay.commands import add_replay
 from services.submission.submissions.receipts import BadReceipt, verify
-from shared.errors import EtmaError
+from shared.errors import EtmaError, Rejected
 from shared.observability.logs import configure_logs
-from shared.settings import Settings
+from shared.settings import Settings, load_settings
 
-app = typer.Typer(no_args_is_help=True, help="Tutor-marked assignments, from the student's hands to the tutor's.")
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    help="Tutor-marked assignments, from the student's hands to the tutor's.",
+)
 DEMO_ROLES = {
     "student": "hands in work and holds a receipt",
     "tutor": "is told of it and collects it",
@@ -34,6 +39,13 @@ DEMO_ROLES = {
 }
 receipts = typer.Typer(no_args_is_help=True, help="Look at receipts.")
 app.add_typer(receipts, name="receipt")
+
+
+class BadKeys(Rejected):
+    """The file with public keys cannot be read, so that nothing can be said about the receipt."""
+
+    code = "bad_keys"
+    title = "The public keys cannot be read"
 
 
 def main() -> None:
@@ -45,25 +57,13 @@ def main() -> None:
         raise SystemExit(2) from error
 
 
-@contextmanager
-def opened(settings: Settings | None = None) -> Iterator[Embedded]:
-    """The system without its loops, for a command."""
-    settings = settings or Settings()
-    configure_logs("WARNING")
-    system = Embedded(settings)
-    try:
-        yield system
-    finally:
-        system.platform.close()
-
-
 @app.command()
 def serve(
     *,
     demo: Annotated[bool, typer.Option("--demo", help="Load the demo university and offer the demo sign-in.")] = False,
 ) -> None:
     """Serve the whole system from one process until Ctrl-C."""
-    settings = Settings(demo=True) if demo else Settings()
+    settings = load_settings(demo=True) if demo else load_settings()
     configure_logs(settings.log_level)
     with sole_user(settings.data_dir):
         system = Embedded(settings)
@@ -137,9 +137,17 @@ def verify_receipt(
 
 def _public_keys(jwks: Path | None) -> list[dict[str, Any]]:
     if jwks is not None:
-        return list(json.loads(jwks.read_text(encoding="utf-8"))["keys"])
+        return _keys_in(jwks)
     with opened() as system, system.submission.database.reading() as connection:
         return system.submission.views.public_keys(connection)
+
+
+def _keys_in(jwks: Path) -> list[dict[str, Any]]:
+    try:
+        return list(json.loads(jwks.read_bytes())["keys"])
+    except (ValueError, KeyError, TypeError) as error:
+        detail = f"{jwks} is no JSON Web Key Set. The university publishes it at /.well-known/jwks.json."
+        raise BadKeys(detail) from error
 
 
 @contextmanager
@@ -166,6 +174,6 @@ def _fail(words: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-add_imports(app, opened)
+add_imports(app, opened_or_new)
 add_commands(app, _operations_tools)
 add_replay(app)

@@ -8,25 +8,18 @@ from pathlib import Path
 from shared.clock import Clock, SystemClock
 from shared.contracts import TOPICS
 from shared.database import Database
-from shared.errors import Rejected
 from shared.keys import load_or_create_key, load_or_create_secret
 from shared.messaging.local_bus import LocalBus
 from shared.messaging.tables import HISTORY as MESSAGING
 from shared.migrations.history import History
 from shared.migrations.migrate import migrate
-from shared.settings import Settings
+from shared.settings import BadSettings, Settings
 from shared.simulation import claim_time
 from shared.stepped_clock import SteppedClock
 from shared.storage.file_store import FileStore
 from shared.storage.port import ObjectStore
 from shared.web.pages import Pages
 from shared.web.tokens import Tokens
-
-
-class BadSettings(Rejected):
-    """The settings contradict one another or name something that does not exist."""
-
-    code = "bad_settings"
 
 
 class Platform:

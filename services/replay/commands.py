@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from services.embedded import Embedded, sole_user
+from services.opening import replay_clock
 from services.replay.client import Client, Unexpected
 from services.replay.driver import CLIENTS, Pace, Replay
 from services.replay.figures import Figures, figures_of
@@ -27,7 +28,7 @@ from services.replay.plan import LEAST_BYTES, MOST_BYTES, Plan, make_plan
 from shared.disk import make_folder_durably, put_durably
 from shared.errors import Conflict
 from shared.observability.logs import configure_logs
-from shared.settings import Settings
+from shared.settings import Settings, load_settings
 from shared.stepped_clock import SteppedClock
 
 START_SECONDS = 30
@@ -89,7 +90,7 @@ def _per_second(rate: str) -> float | None:
 
 def _replay(plan: Plan, order: Order, pace: Pace) -> Figures:
     settings = _settings()
-    configure_logs("WARNING")
+    configure_logs(settings.command_log_level)
     with sole_user(settings.data_dir):
         clock = _clock(settings, plan, order)
         journal = Journal(settings.data_dir / "replay")
@@ -114,20 +115,17 @@ def _replay(plan: Plan, order: Order, pace: Pace) -> Figures:
 
 def _settings() -> Settings:
     """The settings with the replay's own clock; raises `Conflict` without ETMA_REPLAY=1."""
-    settings = Settings()
+    settings = load_settings()
     if not settings.replay:
         detail = "A replay sets the clock. Set ETMA_REPLAY=1, and ETMA_DATA_DIR to a folder for it alone."
         raise Conflict(detail)
-    return settings.model_copy(update={"clock_url": f"stepped+file://{_clock_file(settings)}"})
-
-
-def _clock_file(settings: Settings) -> Path:
-    return settings.data_dir.absolute() / "replay" / "clock"
+    return settings.model_copy(update={"clock_url": f"stepped+file://{replay_clock(settings.data_dir)}"})
 
 
 def _clock(settings: Settings, plan: Plan, order: Order) -> SteppedClock:
     """The clock of this replay, at its beginning or where it stood; raises `Conflict` when another one is here."""
-    path = _clock_file(settings).with_name("order.json")
+    clock = SteppedClock(replay_clock(settings.data_dir))
+    path = clock.path.with_name("order.json")
     wanted = json.dumps(asdict(order))
     if not path.exists() and any(settings.data_dir.glob("*.db")):
         detail = f"{settings.data_dir} holds other data. A replay needs a folder of its own: set ETMA_DATA_DIR."
@@ -137,7 +135,6 @@ def _clock(settings: Settings, plan: Plan, order: Order) -> SteppedClock:
         raise Conflict(detail)
     make_folder_durably(path.parent)
     put_durably(path, wanted.encode("ascii"))
-    clock = SteppedClock(_clock_file(settings))
     if not clock.path.exists():
         clock.move_to(plan.opens_at)
     return clock

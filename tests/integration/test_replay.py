@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -50,7 +52,7 @@ def test_another_replay_in_the_same_folder_is_refused(replayed: tuple[Path, Path
 
 def test_real_time_on_data_of_a_replay_is_refused(replayed: tuple[Path, Path, dict[str, object]]) -> None:
     _, data_dir, _ = replayed
-    served = etma("serve", data_dir=data_dir, environment={"ETMA_PORT": "0"})
+    served = etma("serve", data_dir=data_dir, environment={})
     assert served.returncode == 2
     assert "It was made by a replay, in simulated time" in served.stderr
 
@@ -59,11 +61,19 @@ def test_a_replay_on_other_data_and_without_leave_is_refused(tmp_path: Path) -> 
     dataset, data_dir = small_dataset(tmp_path / "oulad"), tmp_path / "var"
     without = replay(dataset, data_dir, environment={"ETMA_REPLAY": "0"})
     assert (without.returncode, "Set ETMA_REPLAY=1" in without.stderr) == (2, True)
-    data_dir.mkdir()
-    etma("audit", data_dir=data_dir, environment={})
+    catalogue = tmp_path / "catalogue.yaml"
+    catalogue.write_text("students: []\n", encoding="ascii")
+    assert etma("import", "catalogue", str(catalogue), data_dir=data_dir, environment={}).returncode == 0
     other = replay(dataset, data_dir)
     assert (other.returncode, "holds other data" in other.stderr) == (2, True)
     assert not (data_dir / "replay").exists()
+
+
+def test_a_command_on_data_of_a_replay_goes_by_its_clock(replayed: tuple[Path, Path, dict[str, object]]) -> None:
+    _, data_dir, _ = replayed
+    token = etma("token", "--role", "student", "--person", "R0000101", data_dir=data_dir, environment={})
+    claims = json.loads(urlsafe_b64decode(token.stdout.split(".")[1] + "=="))
+    assert datetime.fromtimestamp(claims["iat"], UTC).year == 2013
 
 
 def test_a_receipt_whose_bytes_are_gone_is_lost(tmp_path: Path) -> None:
@@ -101,6 +111,4 @@ _CLAIMS = {"assignment": "A", "student": "s", "version": 1, "submission_id": "x"
 
 
 def _encoded(claims: dict[str, object]) -> str:
-    from base64 import urlsafe_b64encode  # noqa: PLC0415
-
     return urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")

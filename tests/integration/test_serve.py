@@ -39,6 +39,6 @@ def test_a_newcomer_hands_in_stops_it_and_finds_the_receipt_after_the_next_start
 
 def test_a_second_process_on_the_same_data_is_refused(tmp_path: Path) -> None:
     with served(tmp_path / "var"):
-        second = etma("serve", data_dir=tmp_path / "var", environment={"ETMA_PORT": "0"})
+        second = etma("serve", data_dir=tmp_path / "var", environment={})
         assert second.returncode == 2
         assert "is running on" in second.stderr

@@ -1,0 +1,45 @@
+"""Commands as a person types them: an answer about nothing is no answer, and a mistake is one clear line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.oulad import etma
+
+QUESTIONS = (
+    ("audit",),
+    ("audit", "--settled", "--json"),
+    ("dead-letters", "list"),
+    ("token", "--role", "student", "--person", "P4000001"),
+)
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=" ".join)
+def test_a_question_to_a_folder_without_data_is_refused_and_makes_none(
+    tmp_path: Path, question: tuple[str, ...]
+) -> None:
+    asked = etma(*question, data_dir=tmp_path / "elsewhere", environment={})
+    assert (asked.returncode, asked.stdout) == (2, "")
+    assert "Set ETMA_DATA_DIR to the folder of the running system" in asked.stderr
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_receipt_is_not_called_false_where_there_are_no_keys(tmp_path: Path) -> None:
+    receipt, keys = tmp_path / "receipt.jws", tmp_path / "keys.json"
+    receipt.write_text("e30.e30.c2ln\n", encoding="ascii")
+    asked = etma("receipt", "verify", str(receipt), data_dir=tmp_path / "elsewhere", environment={})
+    assert (asked.returncode, "There is no etma data here" in asked.stderr) == (2, True)
+    keys.write_text("[]", encoding="ascii")
+    asked = etma(
+        "receipt", "verify", str(receipt), "--jwks", str(keys), data_dir=tmp_path / "elsewhere", environment={}
+    )
+    assert (asked.returncode, "/.well-known/jwks.json" in asked.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("name", "value"), [("PORT", "eighty"), ("PORT", "0"), ("LOG_LEVEL", "LOUD")])
+def test_a_setting_that_cannot_be_is_named(tmp_path: Path, name: str, value: str) -> None:
+    served = etma("serve", data_dir=tmp_path / "var", environment={f"ETMA_{name}": value})
+    assert (served.returncode, f"ETMA_{name}: " in served.stderr) == (2, True)
+    assert "Traceback" not in served.stderr
