@@ -87,7 +87,8 @@ class Embedded:
         """The parts that are not well, with words."""
         failed = {name: words for thread in self.threads for name, words in thread.failed.items()}
         stopped = {name: consumer.stopped for name, consumer in self.consumers.items() if consumer.stopped}
-        return {**failed, **stopped}
+        told = {name: words for service in self.services for name, words in service.problems().items()}
+        return {**failed, **stopped, **told}
 
     def start(self) -> None:
         """Start what moves facts in one thread and what talks to the world outside in others; raises `OtherTime`."""

@@ -40,6 +40,7 @@ class Service:
     """A service as composed: its database, what it consumes, what fires by time, what it serves and shows.
 
     `recover` puts right what a crash left behind; it runs before anything else does, when nothing is under way.
+    `problems` names what is not well in it, with words for everybody; it is asked often and answers from memory.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Service:
     loops: Sequence[Loop] = ()
     recover: Sequence[Callable[[], object]] = ()
     chores: Sequence[Chore] = ()
+    problems: Callable[[], Mapping[str, str]] = dict
     inspection: Inspection
 
 

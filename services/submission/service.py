@@ -15,6 +15,8 @@ from services.submission.submissions.receipts import ReceiptSigner
 from services.submission.submissions.store import SubmissionStore
 from services.submission.submissions.views import SubmissionViews
 from services.submission.upload.handlers import OrphanSweep
+from services.submission.upload.store import OrphanStore
+from shared.clock import SystemClock
 from shared.contracts import MARKING
 from shared.housekeeping import Chore
 from shared.migrations.history import History
@@ -52,7 +54,13 @@ class Submission:
             signer=signer,
             issuer=platform.settings.address,
         )
-        self.orphans = OrphanSweep(platform.objects, self._known_objects)
+        self.orphans = OrphanSweep(
+            objects=platform.objects,
+            known=self._known_objects,
+            database=self.database,
+            store=OrphanStore(),
+            clock=SystemClock(),
+        )
         student_pages = pages.StudentPages(
             hand_in=self.hand_in,
             catalogue=self.catalogue,
@@ -76,6 +84,7 @@ class Submission:
                 ),
                 Chore(name="submission.orphans", every_seconds=ORPHANS_SECONDS, run=self.orphans.sweep),
             ],
+            problems=self.orphans.problems,
         )
 
     def _known_objects(self, object_keys: Sequence[str]) -> set[str]:

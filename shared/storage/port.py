@@ -13,8 +13,8 @@ from shared.errors import Rejected
 
 MAX_KEY_CHARACTERS = 200
 ORPHANS_KEPT = timedelta(days=30)
-"""How long bytes stay that no version knows. A crash leaves them behind; but when a database was restored from an older
-backup, they are the only copy of work for which a student holds a receipt."""
+"""How long bytes stay after it was noticed that no version knows them. A crash leaves them behind; but when a database
+was lost, or restored from an older backup, they are the only copy of work for which a student holds a receipt."""
 
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 

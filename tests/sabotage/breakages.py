@@ -21,6 +21,7 @@ _LINE = "tests/integration/test_line.py::"
 _ENROLMENTS = "tests/integration/test_enrolments.py::"
 _PARTS = "tests/faults/test_power_parts.py::"
 _MIGRATIONS = "tests/unit/test_migrations.py::"
+_ORPHANS = "tests/integration/test_orphans.py::"
 _DEADLINES = "tests/unit/test_submission_deadlines.py"
 _CONSUMER = "shared/messaging/consumer.py"
 
@@ -382,5 +383,41 @@ BREAKAGES: tuple[Breakage, ...] = (
         old='"BEGIN" if reading else "BEGIN IMMEDIATE"',
         new='"BEGIN"',
         test=_MIGRATIONS + "test_of_processes_that_start_at_once_one_migrates_and_all_go_on",
+    ),
+    Breakage(
+        name="orphans: a note is as old as the object",
+        file="services/submission/upload/handlers.py",
+        old="self.store.note(fresh, self.clock.now(), tx)",
+        new="self.store.note(fresh, min(entry.modified_at for entry in entries), tx)",
+        test=_ORPHANS + "test_an_orphan_of_any_age_stays_for_a_month_after_it_was_noticed"
+        "_and_what_a_version_knows_for_ever",
+    ),
+    Breakage(
+        name="orphans: a note stays when a version knows the object again",
+        file="services/submission/upload/handlers.py",
+        old="                self.store.forget(found_again, tx)\n",
+        new="",
+        test=_ORPHANS + "test_an_object_that_a_version_knows_again_begins_anew",
+    ),
+    Breakage(
+        name="orphans: versions are not asked again before deleting",
+        file="services/submission/upload/handlers.py",
+        old="for key, version in places if key not in known]",
+        new="for key, version in places if key]",
+        test=_ORPHANS + "test_what_a_version_knows_again_after_the_walk_is_not_deleted",
+    ),
+    Breakage(
+        name="orphans: however many there are, they are deleted",
+        file="services/submission/upload/handlers.py",
+        old="            return 0\n",
+        new="",
+        test=_ORPHANS + "test_without_any_version_nothing_is_ever_deleted",
+    ),
+    Breakage(
+        name="orphans: nobody is told of too many",
+        file="services/submission/service.py",
+        old="            problems=self.orphans.problems,\n",
+        new="",
+        test=_ORPHANS + "test_a_start_with_a_lost_database_takes_no_old_bytes_away_and_is_not_ready",
     ),
 )
