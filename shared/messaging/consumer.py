@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -53,6 +54,24 @@ class Stopped(Exception):
     """The consumer refuses to go on: its log is not the one it knew, or everything fails. A person must look."""
 
 
+LOST_LOG = "Put back the log that belongs to the databases, or see 'When the bus is lost' in docs/operations.md."
+
+
+def _made_anew(topic: Topic) -> str:
+    return f"{topic.name} was made anew: its offsets are not the ones this consumer knew. {LOST_LOG}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partition:
+    """A partition as the bus has it now; `end_offset` is one past the last record."""
+
+    topic: Topic
+    number: int
+    topic_id: str
+    first_offset: int
+    end_offset: int
+
+
 class Consumer:
     """One service's consumer over all the topics that it reads.
 
@@ -68,6 +87,32 @@ class Consumer:
         self.stopped: str | None = None
         self.unknown_types = 0
         self._failures_in_a_row = 0
+
+    def begin(self, partitions: Sequence[Partition]) -> dict[tuple[str, int], int]:
+        """Where each partition goes on, by topic and number; noted at once where this consumer never was.
+
+        Raises `Stopped` when a log is not the one that this consumer knew, or has lost what it did not read yet:
+        its offsets would never come, or mean other facts.
+        """
+        if self.stopped:
+            raise Stopped(self.stopped)
+        with self.database.transaction() as tx:
+            for each in partitions:
+                place = self._place(tx, each.topic, each.number)
+                if place is None:
+                    self._advance(tx, each.topic, each.number, each.first_offset, each.topic_id)
+                else:
+                    self._check_log(each, place)
+            return stored_offsets(tx.connection, self.name)
+
+    def _check_log(self, found: Partition, place: Any) -> None:  # noqa: ANN401 - a row
+        name = f"{found.topic.name}/{found.number}"
+        if place.topic_id != found.topic_id:
+            self._stop(_made_anew(found.topic))
+        if place.next_offset > found.end_offset:
+            self._stop(f"{name}: offset {place.next_offset} was read, the log ends at {found.end_offset}. {LOST_LOG}")
+        if found.topic.offsets == "contiguous" and place.next_offset < found.first_offset:
+            self._stop(f"{name}: goes on at {place.next_offset}, the log begins at {found.first_offset}. {LOST_LOG}")
 
     def handle(self, topic: Topic, partition: int, records: Sequence[Record], *, topic_id: str) -> None:
         """Apply records of one partition, all or, after a failure, one by one. Raises `Unavailable` and `Stopped`."""
@@ -138,7 +183,7 @@ class Consumer:
     ) -> Sequence[Record]:
         place = self._place(tx, topic, partition)
         if place is not None and place.topic_id != topic_id:
-            self._stop(f"{topic.name} was made anew: its offsets are not the ones this consumer knew")
+            self._stop(_made_anew(topic))
         expected = place.next_offset if place is not None else records[0].offset
         fresh = [record for record in records if record.offset >= expected]
         if topic.offsets == "contiguous":
@@ -238,9 +283,9 @@ class ConsumerLoop:
 
     def step(self, stop: threading.Event) -> bool:
         """Apply one batch of every partition that has one; True when any had. Raises `Unavailable` and `Stopped`."""
-        if not self._offsets:
-            self._offsets = self.applied()
         ends = self.bus.end_offsets()
+        if not self._offsets:
+            self._offsets = self.consumer.begin([self._partition(*place, ends) for place in self.places])
         behind = [place for place in self.places if self._offsets[_name(place)] < ends[_name(place)]]
         for topic, partition in behind:
             if stop.is_set():
@@ -252,6 +297,15 @@ class ConsumerLoop:
         """Whether nothing on the bus is left to apply."""
         ends, applied = self.bus.end_offsets(), self.applied()
         return all(applied[place] == ends[place] for place in applied)
+
+    def _partition(self, topic: Topic, number: int, ends: Mapping[tuple[str, int], int]) -> Partition:
+        return Partition(
+            topic=topic,
+            number=number,
+            topic_id=self.bus.topic_id(topic.name),
+            first_offset=self.bus.first_offset(topic.name, number),
+            end_offset=ends[topic.name, number],
+        )
 
     def _step_partition(self, topic: Topic, partition: int) -> None:
         offset = self._offsets[topic.name, partition]

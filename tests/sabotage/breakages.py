@@ -420,4 +420,25 @@ BREAKAGES: tuple[Breakage, ...] = (
         new="",
         test=_ORPHANS + "test_a_start_with_a_lost_database_takes_no_old_bytes_away_and_is_not_ready",
     ),
+    Breakage(
+        name="bus: a log made anew is not noticed at the start",
+        file=_CONSUMER,
+        old="        if place.topic_id != found.topic_id:\n",
+        new="        if not place.topic_id:\n",
+        test=_MESSAGING + "test_a_bus_made_anew_stops_the_consumer_before_its_log_has_outgrown_the_old_one",
+    ),
+    Breakage(
+        name="bus: a log that ends too early is not noticed",
+        file=_CONSUMER,
+        old="        if place.next_offset > found.end_offset:\n",
+        new="        if place.next_offset < 0:\n",
+        test=_MESSAGING + "test_a_log_that_ends_before_what_was_read_stops_the_consumer",
+    ),
+    Breakage(
+        name="bus: facts thrown away unread are passed over",
+        file=_CONSUMER,
+        old='            self._stop(f"{name}: goes on at',
+        new='            str(f"{name}: goes on at',
+        test=_MESSAGING + "test_a_log_that_lost_what_was_not_read_yet_stops_the_consumer",
+    ),
 )

@@ -45,6 +45,10 @@ class Pipe:
     def __post_init__(self) -> None:
         self.producer = make_database(sa.MetaData(), self.folder, "submission", self.clock)
         self.reader = make_database(effects_metadata, self.folder, "marking", self.clock)
+        self.open_bus()
+
+    def open_bus(self) -> None:
+        """Everything that holds the bus, as after a start."""
         self.bus = LocalBus(
             f"sqlite:///{self.folder / 'bus.db'}", clock=self.clock, topics=[topic.name for topic in TOPICS]
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,8 @@ from shared.timers import Timer, Timers, TimersLoop
 from tests.integration.operations_house import received
 from tests.support.databases import ManualClock, make_database
 from tests.support.pipe import STOP, Pipe
+
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 @pytest.fixture
@@ -139,6 +143,76 @@ def test_a_topic_made_anew_stops_the_consumer(pipe: Pipe) -> None:
     pipe.handle_records(records[:1], topic_id="old")
     with pytest.raises(Stopped, match="made anew"):
         pipe.handle_records(records[1:], topic_id="new")
+
+
+def test_a_bus_made_anew_stops_the_consumer_before_its_log_has_outgrown_the_old_one(pipe: Pipe) -> None:
+    pipe.publish(*(received(f"w{number}") for number in range(9)))
+    pipe.flow()
+    lose_the_bus(pipe)
+    pipe.publish(received("w9"))
+    pipe.relay_all()
+    with pytest.raises(Stopped, match="made anew: its offsets"):
+        pipe.consume_all()
+    assert "made anew" in str(pipe.consumer.stopped)
+
+
+def test_a_bus_made_anew_is_noticed_by_a_consumer_that_never_had_a_fact(pipe: Pipe) -> None:
+    pipe.consume_all()
+    pipe.publish(received("w1"))
+    pipe.relay_all()
+    lose_the_bus(pipe)
+    with pytest.raises(Stopped, match="made anew"):
+        pipe.consume_all()
+
+
+def test_a_log_that_ends_before_what_was_read_stops_the_consumer(pipe: Pipe) -> None:
+    pipe.publish(received("w1"), received("w1", version=2))
+    pipe.flow()
+    change_the_bus(pipe, "UPDATE log_end SET next_offset = 1 WHERE next_offset = 2")
+    with pytest.raises(Stopped, match="offset 2 was read, the log ends at 1"):
+        pipe.consume_all()
+
+
+def test_a_log_that_lost_what_was_not_read_yet_stops_the_consumer(pipe: Pipe) -> None:
+    pipe.publish(received("w1"))
+    pipe.flow()
+    pipe.publish(received("w1", version=2), received("w1", version=3))
+    pipe.relay_all()
+    change_the_bus(pipe, 'DELETE FROM log WHERE "offset" < 2')
+    with pytest.raises(Stopped, match="goes on at 1, the log begins at 2"):
+        pipe.consume_all()
+    assert pipe.effects() == [("w1", 1)]
+
+
+def test_after_the_bus_is_lost_the_steps_in_the_documentation_bring_everything_once(pipe: Pipe) -> None:
+    pipe.trouble = broken("w3")
+    pipe.publish(received("w1"), received("w2"), received("w3"), received("w3", version=2))
+    pipe.flow()
+    pipe.publish(received("w1", version=2))
+    pipe.relay_all()
+    lose_the_bus(pipe)
+    steps = re.findall(r"^(?:UPDATE|DELETE)[^;]*;$", OPERATIONS.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(steps) == 3
+    for database, step in itertools.product((pipe.producer, pipe.reader), steps):
+        with database.transaction() as tx:
+            tx.connection.exec_driver_sql(step)
+    pipe.flow()
+    pipe.trouble = lambda _fact: None
+    (letter,) = pipe.letters.list()
+    pipe.letters.replay(letter.id)
+    assert sorted(pipe.effects()) == [("w1", 1), ("w1", 2), ("w2", 1), ("w3", 1), ("w3", 2)]
+
+
+def lose_the_bus(pipe: Pipe) -> None:
+    pipe.bus.close()
+    for file in pipe.folder.glob("bus.db*"):
+        file.unlink()
+    pipe.open_bus()
+
+
+def change_the_bus(pipe: Pipe, statement: str) -> None:
+    with pipe.bus.database.transaction() as tx:
+        tx.connection.exec_driver_sql(statement)
 
 
 def test_what_can_never_work_is_buried_and_the_others_go_on(pipe: Pipe) -> None:
