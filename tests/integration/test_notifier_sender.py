@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.notifier.channels.file_channel import FileChannel
 from services.notifier.channels.port import Fate, Outcome
+from services.notifier.deliveries.store import has_unfinished
+from services.notifier.obligations.store import ObligationStore
 from shared.contracts import DeliveryFailed, DeliverySent
 from shared.errors import Unavailable
 from tests.integration.notifier_house import Crash, House
@@ -157,6 +161,61 @@ def test_a_mail_that_nobody_understands_is_tried_five_times_and_does_not_stop_th
     assert len(house.scripted.mails) == 1
 
 
+def test_a_delivery_that_can_never_go_out_fails_with_a_reason_and_the_others_go_on(house: House) -> None:
+    house.hear(person("bob"), person("cyd"), person("dan"))
+    house.hear(received("bob"), received("cyd"), received("dan"), received("ada"))
+    ids = {delivery["person_ref"]: delivery["delivery_id"] for delivery in house.deliveries()}
+    damage(
+        house,
+        "INSERT INTO delivery SELECT 'empty', person_ref, '<x@y>', correlation_id, state, reason, attempts,"
+        " uncertain_attempts, created_at, next_try_at, owner, claimed_at, finished_at FROM delivery LIMIT 1",
+    )
+    damage(house, "DELETE FROM person WHERE person_ref = 'bob'")
+    damage(house, "UPDATE person SET email = NULL WHERE person_ref = 'cyd'")
+    damage(house, "UPDATE obligation SET purpose = 'gossip' WHERE person_ref = 'dan'")
+    house.send()
+    reasons = {delivery["delivery_id"]: delivery["reason"] for delivery in house.deliveries()}
+    assert reasons == {
+        "empty": "nothing_to_tell",
+        ids["bob"]: "person_unknown",
+        ids["cyd"]: "no_address",
+        ids["dan"]: "unreadable",
+        ids["ada"]: "",
+    }
+    assert sorted(states(house)) == ["failed"] * 4 + ["sent"]
+    assert [mail.delivery_id for mail in house.scripted.mails] == [ids["ada"]]
+    assert sorted(type(fact).__name__ for fact in house.published()) == ["DeliveryFailed"] * 4 + ["DeliverySent"]
+
+
+def test_what_a_sender_could_not_mark_goes_again_at_its_next_step(house: House) -> None:
+    house.hear(received("ada"))
+    sender = house.sender()
+    sender.stores = replace(sender.stores, obligations=AwayOnce())
+    with pytest.raises(Unavailable):
+        sender.step(GO)
+    assert states(house) == ["sending"]
+    assert sender.step(GO)
+    assert states(house) == ["sent"]
+
+
+class AwayOnce(ObligationStore):
+    """A database that is away for one look."""
+
+    def __init__(self) -> None:
+        self.away = True
+
+    def of_deliveries(self, *args: Any, **kwargs: Any) -> Any:
+        if self.away:
+            self.away = False
+            raise Unavailable
+        return super().of_deliveries(*args, **kwargs)
+
+
+def damage(house: House, statement: str) -> None:
+    with house.database.transaction() as tx:
+        tx.connection.exec_driver_sql(statement)
+
+
 def test_a_suppressed_delivery_is_never_sent(house: House) -> None:
     house.hear(person("bob", email=None), received("bob"))
     house.send()
@@ -182,6 +241,21 @@ def test_one_step_takes_a_batch_in_a_constant_number_of_statements(house: House)
     assert not sender.step(GO)
     assert len(for_many) == len(for_few)
     assert len(house.scripted.mails) == 205
+
+
+def test_looking_for_work_reads_an_index_of_what_is_unfinished(house: House) -> None:
+    house.hear(received("ada"))
+    with house.counting() as statements:
+        assert has_unfinished(house.database)
+        house.sender().step(GO)
+        assert not has_unfinished(house.database)
+    looks = [each for each in statements if "FROM delivery" in each and "ORDER BY delivery.next_try_at" in each]
+    looks += [each for each in statements if "EXISTS" in each]
+    assert len(looks) == 4
+    for look in looks:
+        with house.database.reading() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {look}", ("x",) * look.count("?")).all()
+        assert "ix_delivery_unfinished" in str(plan), plan
 
 
 def test_mails_go_out_by_the_hundreds_a_second(tmp_path: Path) -> None:

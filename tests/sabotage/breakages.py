@@ -22,6 +22,7 @@ _ENROLMENTS = "tests/integration/test_enrolments.py::"
 _PARTS = "tests/faults/test_power_parts.py::"
 _MIGRATIONS = "tests/unit/test_migrations.py::"
 _ORPHANS = "tests/integration/test_orphans.py::"
+_SENDER = "tests/integration/test_notifier_sender.py::"
 _DEADLINES = "tests/unit/test_submission_deadlines.py"
 _CONSUMER = "shared/messaging/consumer.py"
 
@@ -440,5 +441,26 @@ BREAKAGES: tuple[Breakage, ...] = (
         old='            self._stop(f"{name}: goes on at',
         new='            str(f"{name}: goes on at',
         test=_MESSAGING + "test_a_log_that_lost_what_was_not_read_yet_stops_the_consumer",
+    ),
+    Breakage(
+        name="sender: one bad row stops all mail",
+        file="services/notifier/deliveries/handlers.py",
+        old="            return [_Hopeless(delivery=claimed[0], told=(), flaw=Flaw.UNREADABLE)]\n",
+        new="            raise\n",
+        test=_SENDER + "test_a_delivery_that_can_never_go_out_fails_with_a_reason_and_the_others_go_on",
+    ),
+    Breakage(
+        name="sender: what it could not mark stays with it for ever",
+        file="services/notifier/deliveries/store.py",
+        old="        left = (deliveries.c.owner == owner) | (",
+        new="        left = (deliveries.c.owner != owner) & (",
+        test=_SENDER + "test_what_a_sender_could_not_mark_goes_again_at_its_next_step",
+    ),
+    Breakage(
+        name="sender: each look for work reads all deliveries",
+        file="services/notifier/deliveries/store.py",
+        old=".where(_as_in_the_index, which)",
+        new=".where(which)",
+        test=_SENDER + "test_looking_for_work_reads_an_index_of_what_is_unfinished",
     ),
 )

@@ -38,6 +38,15 @@ class SuppressReason(StrEnum):
     NO_ADDRESS = "no_address"
 
 
+class Flaw(StrEnum):
+    """Why a delivery can never go out, whatever the channel; a closed list."""
+
+    NOTHING_TO_TELL = "nothing_to_tell"
+    PERSON_UNKNOWN = "person_unknown"
+    NO_ADDRESS = "no_address"
+    UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """One message to one person. `uncertain_attempts` are those of `attempts` whose end nobody understood."""

@@ -15,6 +15,7 @@ from services.notifier.deliveries.domain import (
     Batch,
     Delivery,
     DeliveryState,
+    Flaw,
     SuppressReason,
     Verdict,
     at_once,
@@ -130,12 +131,22 @@ class _Job:
     labels: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Hopeless:
+    """A claimed delivery for which there can be no letter."""
+
+    delivery: Delivery
+    told: tuple[Obligation, ...]
+    flaw: Flaw
+
+
 class Sender:
     """Hands queued deliveries to the channel, in batches.
 
     Claims in one transaction and marks in another, so that a crash between them leaves `sending`: that may have left,
     and goes again under the same Message-ID. At its first step it takes over whatever another had in hand, later only
-    what has been there for a minute.
+    what has been there for a minute; and at every step what it could not mark itself, because the database was away.
+    What can never go out fails with one of `Flaw`, and stops nobody else.
     """
 
     name = "notifier.sender"
@@ -173,7 +184,19 @@ class Sender:
                 claimed = self.stores.deliveries.claim(self.owner, limit=limit, tx=tx)
         return claimed
 
-    def _prepare(self, claimed: Sequence[Delivery]) -> list[_Job]:
+    def _prepare(self, claimed: Sequence[Delivery]) -> list[_Job | _Hopeless]:
+        """Read all together; when that fails and it is not the database, each alone to find the culprit."""
+        try:
+            return self._read(claimed)
+        except Unavailable:
+            raise
+        except Exception as failure:  # noqa: BLE001 - the edge: one bad row must not stop the others
+            if len(claimed) > 1:
+                return [job for delivery in claimed for job in self._prepare([delivery])]
+            _not_understood(failure, claimed[0])
+            return [_Hopeless(delivery=claimed[0], told=(), flaw=Flaw.UNREADABLE)]
+
+    def _read(self, claimed: Sequence[Delivery]) -> list[_Job | _Hopeless]:
         with self.database.reading() as connection:
             told = self.stores.obligations.of_deliveries({d.delivery_id for d in claimed}, connection)
             contacts = self.stores.directory.contacts({d.person_ref for d in claimed}, connection)
@@ -181,24 +204,26 @@ class Sender:
                 {o.duty.assignment_id for group in told.values() for o in group}, connection
             )
         return [
-            _Job(
-                delivery=delivery,
-                told=tuple(told[delivery.delivery_id]),
-                contact=contacts[delivery.person_ref],
-                labels=labels,
-            )
+            _job(delivery, tuple(told.get(delivery.delivery_id, ())), contacts.get(delivery.person_ref), labels)
             for delivery in claimed
         ]
 
-    def _hand_over(self, jobs: Sequence[_Job]) -> list[Outcome]:
+    def _hand_over(self, jobs: Sequence[_Job | _Hopeless]) -> list[Outcome]:
+        """Send what can be sent; what has a flaw is refused before."""
+        went = iter(self._send([job for job in jobs if isinstance(job, _Job)]))
+        return [next(went) if isinstance(job, _Job) else Outcome(Fate.REJECTED, job.flaw) for job in jobs]
+
+    def _send(self, jobs: Sequence[_Job]) -> list[Outcome]:
         """Send all together; when that fails and it is not the channel, send each alone to find the culprit."""
+        if not jobs:
+            return []
         try:
             return self.channel.send_all([self._mail(job) for job in jobs])
         except Unavailable as failure:
             return [Outcome(Fate.UNAVAILABLE, failure.code) for _ in jobs]
         except Exception as failure:  # noqa: BLE001 - the edge: a bug in one mail must not stop the others
             if len(jobs) > 1:
-                return [outcome for job in jobs for outcome in self._hand_over([job])]
+                return [outcome for job in jobs for outcome in self._send([job])]
             return [_outcome_of(failure, jobs[0].delivery)]
 
     def _mail(self, job: _Job) -> Mail:
@@ -214,7 +239,7 @@ class Sender:
             date=job.delivery.created_at,
         )
 
-    def _mark(self, jobs: Sequence[_Job], outcomes: Sequence[Outcome]) -> None:
+    def _mark(self, jobs: Sequence[_Job | _Hopeless], outcomes: Sequence[Outcome]) -> None:
         with self.database.transaction() as tx:
             tx.lock(*sorted(job.delivery.delivery_id for job in jobs))
             mine = self.stores.deliveries.still_of(self.owner, {job.delivery.delivery_id for job in jobs}, tx)
@@ -236,19 +261,34 @@ class Sender:
             )
 
 
+def _job(
+    delivery: Delivery, told: tuple[Obligation, ...], contact: Contact | None, labels: Mapping[str, str]
+) -> _Job | _Hopeless:
+    if not told:
+        return _Hopeless(delivery=delivery, told=told, flaw=Flaw.NOTHING_TO_TELL)
+    if contact is None or contact.email is None:
+        flaw = Flaw.PERSON_UNKNOWN if contact is None else Flaw.NO_ADDRESS
+        return _Hopeless(delivery=delivery, told=told, flaw=flaw)
+    return _Job(delivery=delivery, told=told, contact=contact, labels=labels)
+
+
 def _outcome_of(failure: Exception, delivery: Delivery) -> Outcome:
     if isinstance(failure, Rejected):
         return Outcome(Fate.REJECTED, failure.code)
+    _not_understood(failure, delivery)
+    return Outcome(Fate.UNCERTAIN, type(failure).__name__)
+
+
+def _not_understood(failure: Exception, delivery: Delivery) -> None:
     _log.error(
         "delivery.not_understood",
         delivery_id=delivery.delivery_id,
         correlation_id=delivery.correlation_id,
         exc_info=failure,
     )
-    return Outcome(Fate.UNCERTAIN, type(failure).__name__)
 
 
-def _facts(job: _Job, verdict: Verdict, tx: Transaction) -> list[DeliverySent | DeliveryFailed]:
+def _facts(job: _Job | _Hopeless, verdict: Verdict, tx: Transaction) -> list[DeliverySent | DeliveryFailed]:
     delivery_id, person_ref = job.delivery.delivery_id, job.delivery.person_ref
     purposes = tuple(sorted({o.duty.purpose.value for o in job.told}))
     work_ids = tuple(sorted({o.duty.work_id for o in job.told}))

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from services.notifier.deliveries.domain import Batch, Delivery, DeliveryState, Verdict
 from services.notifier.tables import metadata
-from shared.database import Transaction, UtcDateTime
+from shared.database import Database, Transaction, UtcDateTime
 
 _NAMESPACE = UUID("8d2d2c0a-95c4-5c0b-8f7e-5a3c1f9e7b22")
 
@@ -32,7 +32,8 @@ deliveries = sa.Table(
     sa.Column("finished_at", UtcDateTime),
     sa.CheckConstraint("(state = 'sending') = (owner IS NOT NULL)", name="ck_delivery_sending_owner"),
 )
-_is_unfinished = deliveries.c.state.in_(["queued", "sending", "uncertain"])
+_UNFINISHED = ("queued", "sending", "uncertain")
+_is_unfinished = deliveries.c.state.in_(_UNFINISHED)
 sa.Index(
     "ix_delivery_unfinished",
     deliveries.c.state,
@@ -40,7 +41,16 @@ sa.Index(
     sqlite_where=_is_unfinished,
     postgresql_where=_is_unfinished,
 )
+_as_in_the_index = deliveries.c.state.in_(sa.bindparam("unfinished", _UNFINISHED, expanding=True, literal_execute=True))
+"""A database uses a partial index only where a query has its very condition, in words and not as parameters."""
+
 _WAITING = ("queued", "uncertain")
+
+
+def has_unfinished(database: Database) -> bool:
+    """Whether any message is still to go out; one look at an index, however many there were."""
+    with database.reading() as connection:
+        return bool(connection.scalar(sa.select(sa.exists().where(_as_in_the_index))))
 
 
 def delivery_id_of(batch: Batch) -> str:
@@ -61,12 +71,12 @@ class DeliveryStore:
         return self._take(due, owner, limit=limit, tx=tx)
 
     def reclaim(self, owner: str, *, older_than: timedelta, limit: int, tx: Transaction) -> list[Delivery]:
-        """Take over what another owner has had in hand for so long: it has probably died."""
-        abandoned = (
-            (deliveries.c.state == DeliveryState.SENDING.value)
-            & (deliveries.c.owner != owner)
-            & (deliveries.c.claimed_at <= tx.now - older_than)
-        )
+        """Take over what another owner has had in hand for so long: it has probably died.
+
+        What this owner has in hand itself was left there by a step that failed, because steps follow one another.
+        """
+        left = (deliveries.c.owner == owner) | (deliveries.c.claimed_at <= tx.now - older_than)
+        abandoned = (deliveries.c.state == DeliveryState.SENDING.value) & left
         return self._take(abandoned, owner, limit=limit, tx=tx)
 
     def still_of(self, owner: str, delivery_ids: Collection[str], tx: Transaction) -> set[str]:
@@ -101,7 +111,12 @@ class DeliveryStore:
             tx.connection.execute(change, rows)
 
     def _take(self, which: sa.ColumnElement[bool], owner: str, *, limit: int, tx: Transaction) -> list[Delivery]:
-        oldest = sa.select(deliveries.c.delivery_id).where(which).order_by(deliveries.c.next_try_at).limit(limit)
+        oldest = (
+            sa.select(deliveries.c.delivery_id)
+            .where(_as_in_the_index, which)
+            .order_by(deliveries.c.next_try_at)
+            .limit(limit)
+        )
         chosen = list(tx.connection.scalars(oldest.with_for_update(skip_locked=True)))
         if not chosen:
             return []
