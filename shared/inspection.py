@@ -58,6 +58,7 @@ def messaging_status(database: Database, bus: Bus | None = None) -> dict[str, ob
         overdue = connection.execute(
             sa.select(sa.func.count()).where(timer.c.due_at <= database.clock.now())
         ).scalar_one()
+        failing = connection.execute(sa.select(sa.func.count()).where(timer.c.failures > sa.text("0"))).scalar_one()
     lag = None if bus is None else _lag(bus, places)
     return {
         "unpublished": backlog,
@@ -66,6 +67,7 @@ def messaging_status(database: Database, bus: Bus | None = None) -> dict[str, ob
         "dead_letters": states.get("buried", 0),
         "parked": states.get("parked", 0),
         "timers_due": overdue,
+        "timers_failing": failing,
     }
 
 

@@ -113,4 +113,7 @@ timer = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("due_at", UtcDateTime, nullable=False, index=True),
     sa.Column("payload", sa.JSON, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("not_before", UtcDateTime),
+    sa.Index("timer_failing", "kind", sqlite_where=sa.text("failures > 0"), postgresql_where=sa.text("failures > 0")),
 )

@@ -463,4 +463,18 @@ BREAKAGES: tuple[Breakage, ...] = (
         new=".where(which)",
         test=_SENDER + "test_looking_for_work_reads_an_index_of_what_is_unfinished",
     ),
+    Breakage(
+        name="timers: one that fails stops the others",
+        file="shared/timers.py",
+        old="            for key in found:\n                self._fire_alone(key)\n",
+        new="            raise\n",
+        test=_MESSAGING + "test_a_timer_that_fails_holds_up_no_other_is_visible_and_is_tried_again_until_it_works",
+    ),
+    Breakage(
+        name="timers: one that fails is not counted",
+        file="shared/timers.py",
+        old="            tx.connection.execute(put_off)\n",
+        new="            str(put_off)\n",
+        test=_MESSAGING + "test_a_timer_that_fails_holds_up_no_other_is_visible_and_is_tried_again_until_it_works",
+    ),
 )

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from shared.contracts import PERSON, Fact
 from shared.database import Database, Transaction
 from shared.errors import Rejected, Unavailable
+from shared.inspection import messaging_status
 from shared.messaging.consumer import Stopped
 from shared.messaging.local_bus import LocalBus
 from shared.messaging.message import Message
@@ -343,6 +345,61 @@ def test_a_timer_whose_effect_fails_stays_set(tmp_path: Path) -> None:
         Timers().set(tx, kind="digest", key="p1", due_at=clock.now())
     with pytest.raises(Unavailable):
         TimersLoop(database, {"digest": fail}).step(STOP)
+    fired: list[str] = []
+    assert TimersLoop(database, {"digest": lambda timers, _tx: fired.extend(t.key for t in timers)}).step(STOP)
+    assert fired == ["p1"]
+
+
+def set_timers(database: Database, *timers: tuple[str, str]) -> None:
+    with database.transaction() as tx:
+        for kind, key in timers:
+            Timers().set(tx, kind=kind, key=key, due_at=tx.now)
+
+
+def test_a_timer_that_fails_holds_up_no_other_is_visible_and_is_tried_again_until_it_works(tmp_path: Path) -> None:
+    clock = ManualClock()
+    database = make_database(sa.MetaData(), tmp_path, "notifier", clock)
+    fired: list[str] = []
+    broken_keys = {"p2"}
+
+    def fire(timers: Sequence[Timer], tx: Transaction) -> None:
+        keys = [timer.key for timer in timers]
+        if broken_keys.intersection(keys):
+            raise KeyError("bug")
+        tx.after_commit(lambda: fired.extend(keys))
+
+    def broken_kind(_timers: Sequence[Timer], _tx: Transaction) -> None:
+        raise KeyError("bug")
+
+    set_timers(database, ("lapse", "w1"), ("digest", "p1"), ("digest", "p2"), ("digest", "p3"))
+    loop = TimersLoop(database, {"digest": fire, "lapse": broken_kind})
+    assert loop.step(STOP)
+    assert fired == ["p1", "p3"]
+    assert not loop.step(STOP)
+    assert messaging_status(database)["timers_due"] == messaging_status(database)["timers_failing"] == 2
+    assert loop.problems() == {}
+    for _ in range(2):
+        clock.advance(timedelta(minutes=5))
+        loop.step(STOP)
+    words = "timers cannot be fired and are tried again: 1 of kind digest, 1 of kind lapse"
+    assert loop.problems() == {"notifier.timers": words}
+    broken_keys.clear()
+    clock.advance(timedelta(minutes=5))
+    loop.step(STOP)
+    assert fired == ["p1", "p3", "p2"]
+    assert "digest" not in loop.problems()["notifier.timers"]
+
+
+def test_a_timer_that_is_set_again_begins_anew(tmp_path: Path) -> None:
+    clock = ManualClock()
+    database = make_database(sa.MetaData(), tmp_path, "notifier", clock)
+    set_timers(database, ("digest", "p1"))
+
+    def fail(_timers: Sequence[Timer], _tx: Transaction) -> None:
+        raise KeyError("bug")
+
+    TimersLoop(database, {"digest": fail}).step(STOP)
+    set_timers(database, ("digest", "p1"))
     fired: list[str] = []
     assert TimersLoop(database, {"digest": lambda timers, _tx: fired.extend(t.key for t in timers)}).step(STOP)
     assert fired == ["p1"]
