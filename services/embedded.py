@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from services.operations import service as operations
 from services.submission import service as submission
 from shared.contracts import TOPICS
 from shared.disk import make_folder_durably
-from shared.errors import Conflict
+from shared.errors import Conflict, Unavailable
 from shared.housekeeping import Chore, Housekeeping
 from shared.inspection import Inspection
 from shared.messaging.consumer import Consumer, ConsumerLoop
@@ -84,11 +84,17 @@ class Embedded:
         )
 
     def problems(self) -> Mapping[str, str]:
-        """The parts that are not well, with words."""
-        failed = {name: words for thread in self.threads for name, words in thread.failed.items()}
+        """The parts that are not well, with words for everybody; cheap, because it is asked every few seconds."""
+        moving = {name: words for thread in self.threads for name, words in thread.problems().items()}
         stopped = {name: consumer.stopped for name, consumer in self.consumers.items() if consumer.stopped}
-        told = {name: words for service in self.services for name, words in service.problems().items()}
-        return {**failed, **stopped, **told}
+        timers = [loop for loop in self.pipeline.loops if isinstance(loop, TimersLoop)]
+        asked = {
+            "objects": self._no_room,
+            **{loop.name: loop.problems for loop in timers},
+            **{service.name: service.problems for service in self.services},
+        }
+        told = {name: words for part, ask in asked.items() for name, words in _asked(part, ask).items()}
+        return {**moving, **stopped, **told}
 
     def start(self) -> None:
         """Start what moves facts in one thread and what talks to the world outside in others; raises `OtherTime`."""
@@ -121,6 +127,10 @@ class Embedded:
         before = self._commits()
         quiet = self._all_read() and not any(_in_flight(service.inspection.status()) for service in self.services)
         return quiet and before == self._commits()
+
+    def _no_room(self) -> Mapping[str, str]:
+        self.platform.objects.ready()
+        return {}
 
     def _commits(self) -> int:
         databases = [self.platform.bus.database, *(service.database for service in self.services)]
@@ -164,6 +174,13 @@ class Embedded:
             service.database.on_commit(self.pipeline.wake)
         for name, sender in self.senders.items():
             self.consumers[name].database.on_commit(sender.wake)
+
+
+def _asked(part: str, ask: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+    try:
+        return ask()
+    except Unavailable as error:
+        return {part: f"waits: {error.code}"}
 
 
 def _in_flight(status: Mapping[str, object]) -> bool:

@@ -77,3 +77,8 @@ class StorageFull(Unavailable):
     code = "storage_full"
     status = 507
     title = "There is no room left to store this"
+
+
+def public_name(error: Exception) -> str:
+    """What everybody may see of a failure: the code of one of ours, the class of any other, never its words."""
+    return error.code if isinstance(error, EtmaError) else type(error).__name__

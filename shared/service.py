@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,7 +14,7 @@ from fastapi import APIRouter
 
 from shared.contracts import Topic
 from shared.database import Database
-from shared.errors import Unavailable
+from shared.errors import Unavailable, public_name
 from shared.housekeeping import Chore
 from shared.inspection import Inspection
 from shared.messaging.consumer import HandlerTable
@@ -57,7 +58,10 @@ class Service:
 
 
 class LoopThread:
-    """Runs loops in turn in one thread until told to stop. `failed` holds the words of each loop that gave up.
+    """Runs loops in turn in one thread until told to stop.
+
+    `failed` holds, for each loop that gave up, what everybody may know and the reference under which the log has the
+    rest; `waiting` holds the code of what each loop waits for that waits for its infrastructure.
 
     Loops that share a thread do not compete for the interpreter, and what gathers while the others have their turn is
     done in one batch. A loop whose infrastructure is away is passed over for a while; the others go on.
@@ -66,6 +70,7 @@ class LoopThread:
     def __init__(self, name: str, loops: Sequence[Loop]) -> None:
         self.loops = loops
         self.failed: dict[str, str] = {}
+        self.waiting: dict[str, str] = {}
         self._not_before: dict[str, float] = {}
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -89,6 +94,11 @@ class LoopThread:
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 
+    def problems(self) -> dict[str, str]:
+        """The loops that do not move, with words for everybody."""
+        waiting = {name: f"waits: {code}" for name, code in self.waiting.copy().items()}
+        return {**waiting, **{name: f"stopped: {words}" for name, words in self.failed.copy().items()}}
+
     def _run(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
@@ -101,11 +111,17 @@ class LoopThread:
         if self._stop.is_set() or loop.name in self.failed or time.monotonic() < self._not_before.get(loop.name, 0.0):
             return False
         try:
-            return loop.step(self._stop)
+            worked = loop.step(self._stop)
         except Unavailable as error:
             log.warning("loop.waiting", loop=loop.name, code=error.code)
+            self.waiting[loop.name] = error.code
             self._not_before[loop.name] = time.monotonic() + BACK_OFF_SECONDS
         except Exception as error:
-            self.failed[loop.name] = repr(error)
-            log.critical("loop.failed", loop=loop.name, exc_info=error)
+            reference = uuid.uuid4().hex[:8]
+            self.failed[loop.name] = f"{public_name(error)}, reference {reference}"
+            self.waiting.pop(loop.name, None)
+            log.critical("loop.failed", loop=loop.name, reference=reference, exc_info=error)
+        else:
+            self.waiting.pop(loop.name, None)
+            return worked
         return False

@@ -7,6 +7,7 @@ end, anything else is tried a few times and then buried. Later facts of a buried
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,7 +18,7 @@ import structlog
 
 from shared.contracts import FACTS, Fact, Topic
 from shared.database import Database, Transaction, upsert
-from shared.errors import Rejected, Unavailable
+from shared.errors import Rejected, Unavailable, public_name
 from shared.housekeeping import STEP_ROWS
 from shared.killpoints import kill_point
 from shared.messaging.bus import Bus, Record
@@ -94,16 +95,20 @@ class Consumer:
         Raises `Stopped` when a log is not the one that this consumer knew, or has lost what it did not read yet:
         its offsets would never come, or mean other facts.
         """
-        if self.stopped:
-            raise Stopped(self.stopped)
         with self.database.transaction() as tx:
-            for each in partitions:
-                place = self._place(tx, each.topic, each.number)
+            places = [(each, self._place(tx, each.topic, each.number)) for each in partitions]
+            for each, place in places:
                 if place is None:
                     self._advance(tx, each.topic, each.number, each.first_offset, each.topic_id)
-                else:
-                    self._check_log(each, place)
-            return stored_offsets(tx.connection, self.name)
+        if self.stopped:
+            raise Stopped(self.stopped)
+        for each, place in places:
+            if place is not None:
+                self._check_log(each, place)
+        return {
+            (each.topic.name, each.number): each.first_offset if place is None else place.next_offset
+            for each, place in places
+        }
 
     def _check_log(self, found: Partition, place: Any) -> None:  # noqa: ANN401 - a row
         name = f"{found.topic.name}/{found.number}"
@@ -195,10 +200,12 @@ class Consumer:
             if record.offset != wanted:
                 self._stop(f"{topic.name}/{partition}: expected offset {wanted}, found {record.offset}")
 
-    def _stop(self, why: str) -> None:
-        self.stopped = why
-        log.critical("consumer.stopped", consumer=self.name, why=why)
-        raise Stopped(why)
+    def _stop(self, why: str, because: Exception | None = None) -> None:
+        """Stop with words for everybody; the log has the rest under their reference."""
+        reference = uuid.uuid4().hex[:8]
+        self.stopped = f"{why} (reference {reference})"
+        log.critical("consumer.stopped", consumer=self.name, why=why, reference=reference, exc_info=because)
+        raise Stopped(self.stopped)
 
     def _place(self, tx: Transaction, topic: Topic, partition: int) -> Any:  # noqa: ANN401 - a row
         query = sa.select(progress).where(
@@ -247,7 +254,7 @@ class Consumer:
         self, topic: Topic, partition: int, record: Record, topic_id: str, error: Exception, attempts: int
     ) -> None:
         if self._failures_in_a_row >= self.limit:
-            self._stop(f"{self.limit} messages in a row failed, the last with: {error!r}")
+            self._stop(f"{self.limit} messages in a row failed, the last with: {public_name(error)}", error)
         self._failures_in_a_row += 1
         with self.database.transaction() as tx:
             letter = self._letter(tx, record, state="buried", reason=f"{type(error).__name__}: {error}")

@@ -97,8 +97,10 @@ class FileStore:
     def ready(self) -> None:
         probe = self.partial / secrets.token_hex(16)
         with os_errors():
-            probe.write_bytes(b"ready?")
-            probe.unlink()
+            try:
+                probe.write_bytes(b"ready?")
+            finally:
+                probe.unlink(missing_ok=True)
 
     def _path(self, key: str, version: str) -> Path:
         folder = hashlib.sha256(checked_key(key).encode("ascii")).hexdigest()[:2]

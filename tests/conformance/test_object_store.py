@@ -225,6 +225,11 @@ class TestFileStore(ObjectStoreConformance):
             stored(self.store, KEY, b"x" * 4096, b"x" * 4096)
         assert self.files() == []
 
+    def test_a_full_disk_is_not_ready_and_the_question_leaves_nothing(self) -> None:
+        with files_limited_to(0), pytest.raises(StorageFull):
+            self.store.ready()
+        assert self.files() == []
+
     def test_a_store_whose_folder_is_gone_is_unavailable(self) -> None:
         for folder in sorted(self.root.rglob("*"), reverse=True):
             folder.rmdir()

@@ -23,6 +23,7 @@ _PARTS = "tests/faults/test_power_parts.py::"
 _MIGRATIONS = "tests/unit/test_migrations.py::"
 _ORPHANS = "tests/integration/test_orphans.py::"
 _SENDER = "tests/integration/test_notifier_sender.py::"
+_READY = "tests/integration/test_readiness.py::"
 _DEADLINES = "tests/unit/test_submission_deadlines.py"
 _CONSUMER = "shared/messaging/consumer.py"
 
@@ -476,5 +477,41 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="            tx.connection.execute(put_off)\n",
         new="            str(put_off)\n",
         test=_MESSAGING + "test_a_timer_that_fails_holds_up_no_other_is_visible_and_is_tried_again_until_it_works",
+    ),
+    Breakage(
+        name="ready: a loop that waits is not told",
+        file="shared/service.py",
+        old="            self.waiting[loop.name] = error.code\n",
+        new="",
+        test="tests/unit/test_loops.py::test_a_loop_that_waits_for_its_infrastructure_is_told_until_it_moves_again",
+    ),
+    Breakage(
+        name="ready: everybody reads the words of an exception",
+        file="shared/service.py",
+        old='f"{public_name(error)}, reference {reference}"',
+        new='f"{error!r}, reference {reference}"',
+        test="tests/unit/test_loops.py::test_a_loop_that_gave_up_is_told_by_class_and_reference"
+        "_and_the_log_has_the_words",
+    ),
+    Breakage(
+        name="ready: nobody asks for room",
+        file="services/embedded.py",
+        old="        self.platform.objects.ready()\n",
+        new="",
+        test=_READY + "test_a_full_disk_is_not_ready",
+    ),
+    Breakage(
+        name="ready: nobody asks for timers",
+        file="services/embedded.py",
+        old="            **{loop.name: loop.problems for loop in timers},\n",
+        new="",
+        test=_READY + "test_timers_that_cannot_be_fired_are_not_ready",
+    ),
+    Breakage(
+        name="ready: a consumer that never began has no lag",
+        file=_CONSUMER,
+        old="                    self._advance(tx, each.topic, each.number, each.first_offset, each.topic_id)\n",
+        new="                    str(tx)\n",
+        test=_READY + "test_a_consumer_that_stopped_before_its_first_fact_lags_by_all_that_it_did_not_read",
     ),
 )
