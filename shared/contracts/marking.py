@@ -61,7 +61,7 @@ class VersionNotTaken(Fact):
 
 
 class ScriptHeld(Fact):
-    """The script has no tutor yet and waits."""
+    """The script has no tutor and waits; `from_tutor_ref` is who had it until now, if anybody."""
 
     topic = MARKING
     key_field = "work_id"
@@ -71,6 +71,7 @@ class ScriptHeld(Fact):
     person_ref: str
     waits_for: HoldReason
     held_at: Moment
+    from_tutor_ref: str | None = None
 
 
 class ScriptAllocated(Fact):

@@ -120,6 +120,17 @@ def test_work_of_a_student_without_a_group_waits_and_goes_on_when_the_group_is_k
         assert town.audit().violations == []
 
 
+def test_a_script_that_leaves_its_tutor_for_nobody_is_told_to_the_tutor(town: Town) -> None:
+    town.hand_in(ANN)
+    town.settle()
+    take_in(town.system, small_university(groups=[GroupEntry(number="G01", tutor=TUTOR, students=())]))
+    town.settle()
+    assert town.rows("marking", "scripts")[0]["state"] == "held"
+    inbox = town.get("/api/v1/inbox", "tutor", TUTOR).json()["items"]
+    assert [item["purpose"] for item in inbox] == ["script_moved", "new_script"]
+    assert town.audit().violations == []
+
+
 @pytest.mark.parametrize(
     ("content", "assignment", "name", "status", "code"),
     [

@@ -514,4 +514,11 @@ BREAKAGES: tuple[Breakage, ...] = (
         new="                    str(tx)\n",
         test=_READY + "test_a_consumer_that_stopped_before_its_first_fact_lags_by_all_that_it_did_not_read",
     ),
+    Breakage(
+        name="told: nobody says whose script it was that is held",
+        file="services/marking/allocation/domain.py",
+        old="            from_tutor_ref=before.tutor_ref,\n        )\n    if before.tutor_ref is None:\n",
+        new="        )\n    if before.tutor_ref is None:\n",
+        test=_LINE + "test_a_script_that_leaves_its_tutor_for_nobody_is_told_to_the_tutor",
+    ),
 )

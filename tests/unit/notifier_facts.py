@@ -11,11 +11,13 @@ from shared.contracts import (
     AssignmentKind,
     Band,
     Channel,
+    HoldReason,
     LatePolicy,
     NotTakenReason,
     PersonRecorded,
     RefusalReason,
     ScriptAllocated,
+    ScriptHeld,
     ScriptReallocated,
     SubmissionCategory,
     SubmissionReceived,
@@ -146,4 +148,15 @@ def moved(person_ref: str = "ada", *, from_tutor_ref: str = "tom", tutor_ref: st
         group_id=f"{PRESENTATION}-G02",
         reason=AllocationReason.TUTOR_GROUP,
         reallocated_at=NOON,
+    )
+
+
+def held(person_ref: str = "ada", *, from_tutor_ref: str | None = "tom") -> ScriptHeld:
+    return ScriptHeld(
+        work_id=work_of(person_ref),
+        assignment_id=TMA01,
+        person_ref=person_ref,
+        waits_for=HoldReason.GROUP,
+        held_at=NOON,
+        from_tutor_ref=from_tutor_ref,
     )

@@ -8,7 +8,7 @@ from services.notifier.obligations import domain
 from services.notifier.obligations.domain import Duty, Purpose
 from services.notifier.obligations.wording import words_of
 from shared.contracts import NotTakenReason, RefusalReason
-from tests.unit.notifier_facts import allocated, moved, not_taken, received, refused
+from tests.unit.notifier_facts import allocated, held, moved, not_taken, received, refused
 
 
 def told(duties: list[Duty]) -> list[tuple[str, Purpose]]:
@@ -46,6 +46,21 @@ def test_an_allocation_is_told_to_the_tutor() -> None:
 def test_a_move_is_told_to_both_tutors() -> None:
     duties = domain.moves(moved(from_tutor_ref="tom", tutor_ref="una"))
     assert told(duties) == [("tom", Purpose.SCRIPT_MOVED), ("una", Purpose.NEW_SCRIPT)]
+
+
+def test_a_script_taken_from_a_tutor_for_nobody_is_told_to_that_tutor() -> None:
+    assert told(domain.withdrawals(held(from_tutor_ref="tom"))) == [("tom", Purpose.SCRIPT_MOVED)]
+    assert domain.withdrawals(held(from_tutor_ref=None)) == []
+
+
+def test_words_for_a_script_that_left_a_tutor_promise_no_other_tutor() -> None:
+    (duty,) = domain.withdrawals(held())
+    words = words_of(duty, label="K827 TMA 01")
+    assert words.sentence == (
+        "A script for K827 TMA 01 is no longer yours to mark: the student's group or its tutor changed. "
+        "You need do nothing."
+    )
+    assert words_of(duty, label="K827 TMA 01", count=2).sentence.startswith("2 scripts for K827 TMA 01 are no longer")
 
 
 @pytest.mark.parametrize("reason", list(RefusalReason))

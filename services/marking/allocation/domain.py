@@ -126,6 +126,7 @@ def _announce(before: Script, after: Script, *, now: datetime) -> Fact:
             person_ref=after.person_ref,
             waits_for=after.waits_for or HoldReason.UNKNOWN,
             held_at=now,
+            from_tutor_ref=before.tutor_ref,
         )
     if before.tutor_ref is None:
         return ScriptAllocated(

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from shared.contracts import (
     ScriptAllocated,
+    ScriptHeld,
     ScriptReallocated,
     SubmissionReceived,
     SubmissionRefused,
@@ -137,5 +138,19 @@ def moves(fact: ScriptReallocated) -> list[Duty]:
         for person_ref, purpose in (
             (fact.from_tutor_ref, Purpose.SCRIPT_MOVED),
             (fact.tutor_ref, Purpose.NEW_SCRIPT),
+        )
+    ]
+
+
+def withdrawals(fact: ScriptHeld) -> list[Duty]:
+    """Tell the tutor who had the script, if there was one, that it is theirs no longer."""
+    if fact.from_tutor_ref is None:
+        return []
+    return [
+        Duty(
+            person_ref=fact.from_tutor_ref,
+            purpose=Purpose.SCRIPT_MOVED,
+            work_id=fact.work_id,
+            assignment_id=fact.assignment_id,
         )
     ]

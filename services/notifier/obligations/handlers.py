@@ -15,6 +15,7 @@ from shared.contracts import (
     Fact,
     PersonRecorded,
     ScriptAllocated,
+    ScriptHeld,
     ScriptReallocated,
     SubmissionReceived,
     SubmissionRefused,
@@ -56,6 +57,7 @@ class Obligations:
             VersionNotTaken: self.ask,
             ScriptAllocated: self.tell_allocated,
             ScriptReallocated: self.tell_moved,
+            ScriptHeld: self.tell_withdrawn,
         }
 
     def meet(self, recorded: Sequence[PersonRecorded], tx: Transaction) -> None:
@@ -86,6 +88,10 @@ class Obligations:
     def tell_moved(self, reallocated: Sequence[ScriptReallocated], tx: Transaction) -> None:
         """Owe word to the tutor who had the script and to the one who has it."""
         self._owe(reallocated, domain.moves, tx)
+
+    def tell_withdrawn(self, held: Sequence[ScriptHeld], tx: Transaction) -> None:
+        """Owe word to the tutor who had the script."""
+        self._owe(held, domain.withdrawals, tx)
 
     def _owe(self, facts: Sequence[F], rule: Callable[[F], Iterable[Duty]], tx: Transaction) -> None:
         owed = {

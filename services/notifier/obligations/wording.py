@@ -74,10 +74,14 @@ def _new_script(duty: Duty, label: str, count: int) -> Words:
 
 
 def _script_moved(_duty: Duty, label: str, count: int) -> Words:
-    moved = "A script has" if count == 1 else f"{count} scripts have"
+    """True whether another tutor has it or nobody yet, and of several also when it differs."""
+    scripts, are = ("A script", "is") if count == 1 else (f"{count} scripts", "are")
     return Words(
-        subject=f"Moved to another tutor: {label}",
-        sentence=f"{moved} moved from you to another tutor for {label}. You need do nothing.",
+        subject=f"No longer yours to mark: {label}",
+        sentence=(
+            f"{scripts} for {label} {are} no longer yours to mark: the student's group or its tutor changed. "
+            "You need do nothing."
+        ),
         path="/tutor",
     )
 
