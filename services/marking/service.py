@@ -26,7 +26,7 @@ def compose(platform: Platform) -> Service:
     """The service with the platform's adapters."""
     database = platform.database(NAME, HISTORY)
     tutors, scripts, views = TutorStore(), ScriptStore(), ScriptViews()
-    collecting = Collecting(database=database, store=scripts, views=views)
+    collecting = Collecting(database=database, objects=platform.objects, store=scripts, views=views)
     return Service(
         name=NAME,
         database=database,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jwt
 import pytest
+import structlog
 from jwcrypto import jwk
 from jwcrypto.jws import JWS
 from jwt.algorithms import OKPAlgorithm
@@ -96,6 +97,22 @@ def test_collecting_twice_says_it_once(town: Town) -> None:
         town.post(f"/api/v1/scripts/{work_id}/collection", "tutor", TUTOR)
     collected = [row for row in town.rows("marking", "outbox") if str(row["type"]).endswith("ScriptCollected.v1")]
     assert len(collected) == 1
+
+
+def test_a_script_whose_file_is_gone_is_not_collected_and_operations_see_it(town: Town) -> None:
+    work_id = town.hand_in(ANN).json()["work_id"]
+    town.settle()
+    (entry,) = town.system.platform.objects.walk()
+    town.system.platform.objects.delete(entry.key, entry.version)
+    with structlog.testing.capture_logs() as logs:
+        answer = town.post(f"/api/v1/scripts/{work_id}/collection", "tutor", TUTOR)
+        page = town.post(f"/tutor/scripts/{work_id}/collect", "tutor", TUTOR)
+    assert (answer.status_code, answer.json()["code"]) == (500, "object_missing")
+    assert "nothing was changed" in answer.json()["detail"]
+    assert (page.status_code, "nothing was changed" in page.text) == (500, True)
+    assert [entry["log_level"] for entry in logs if entry["event"] == "script.object_missing"] == ["error"] * 2
+    assert town.rows("marking", "scripts")[0]["state"] == "allocated"
+    assert [violation.code for violation in town.audit().violations] == ["object_missing"]
 
 
 def test_content_before_collection_is_a_clear_conflict(town: Town) -> None:

@@ -521,4 +521,11 @@ BREAKAGES: tuple[Breakage, ...] = (
         new="        )\n    if before.tutor_ref is None:\n",
         test=_LINE + "test_a_script_that_leaves_its_tutor_for_nobody_is_told_to_the_tutor",
     ),
+    Breakage(
+        name="told: a script whose file is gone is collected",
+        file="services/marking/scripts/handlers.py",
+        old="            self._look_for(content, work_id)\n",
+        new="",
+        test=_LINE + "test_a_script_whose_file_is_gone_is_not_collected_and_operations_see_it",
+    ),
 )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import structlog
+
 from services.marking.allocation.domain import ScriptState
 from services.marking.allocation.store import ScriptStore
 from services.marking.scripts.views import Content, ScriptViews
 from shared.contracts import ScriptCollected
 from shared.database import Context, Database
 from shared.errors import Conflict, NotFound
+from shared.storage.port import ObjectMissing, ObjectStore
+
+log = structlog.get_logger()
 
 
 class NotCollected(Conflict):
@@ -21,13 +26,17 @@ class NotCollected(Conflict):
 class Collecting:
     """The tutor's use cases on own scripts."""
 
-    def __init__(self, *, database: Database, store: ScriptStore, views: ScriptViews) -> None:
+    def __init__(self, *, database: Database, objects: ObjectStore, store: ScriptStore, views: ScriptViews) -> None:
         self.database = database
+        self.objects = objects
         self.store = store
         self.views = views
 
     def collect(self, work_id: str, tutor_ref: str, *, correlation_id: str = "") -> Content:
-        """Freeze the taken version and say so, once; collecting again only answers. Raises `NotFound`."""
+        """Freeze the taken version and say so, once; collecting again only answers.
+
+        Raises `NotFound`, and `ObjectMissing` when the bytes are not there: then nothing is frozen.
+        """
         context = Context(actor=f"tutor:{tutor_ref}", correlation_id=correlation_id)
         with self.database.transaction(context) as tx:
             tx.lock(work_id)
@@ -35,6 +44,8 @@ class Collecting:
             if script is None or script.tutor_ref != tutor_ref:
                 detail = "There is no such script among yours."
                 raise NotFound(detail)
+            content = self.views.content(tx.connection, work_id, tutor_ref)
+            self._look_for(content, work_id)
             if script.state is not ScriptState.COLLECTED:
                 collected = replace(script, state=ScriptState.COLLECTED, state_since=tx.now, collected_at=tx.now)
                 self.store.save_all([collected], tx)
@@ -49,7 +60,7 @@ class Collecting:
                         collected_at=tx.now,
                     )
                 )
-            return self.views.content(tx.connection, work_id, tutor_ref)
+            return content
 
     def content(self, work_id: str, tutor_ref: str) -> Content:
         """The frozen version's content; raises `NotFound`, and `NotCollected` before collection."""
@@ -58,3 +69,10 @@ class Collecting:
                 detail = "Collect the script first; that freezes the version you will mark."
                 raise NotCollected(detail)
             return self.views.content(connection, work_id, tutor_ref)
+
+    def _look_for(self, content: Content, work_id: str) -> None:
+        if self.objects.stat(content.object_key, content.object_version) is None:
+            log.error("script.object_missing", work_id=work_id, object_key=content.object_key)
+            raise ObjectMissing(
+                "The file of this script cannot be found, and nothing was changed. Please tell operations staff."
+            )
