@@ -99,10 +99,17 @@ class Transaction:
         self._after_commit: list[Callable[[], None]] = []
 
     def lock(self, *keys: str) -> None:
-        """Take the row locks of `keys`, always in one order, so that two transactions cannot wait for each other."""
-        rows = [{"key": key, "sequence": 0} for key in sorted(set(keys))]
-        if rows:
-            self.connection.execute(upsert(key_sequence, key=["key"], update=()), rows)
+        """Take the row locks of `keys`, always in one order, so that two transactions cannot wait for each other.
+
+        A second call waits too: of several kinds of keys, every use case takes one kind before the next.
+        Nothing is to be done on SQLite, where `BEGIN IMMEDIATE` lets one transaction write at a time.
+        """
+        wanted = sorted(set(keys))
+        if not wanted or self.connection.dialect.name == "sqlite":
+            return
+        self._keep(wanted)
+        rows = sa.select(key_sequence.c.key).where(key_sequence.c.key.in_(wanted)).order_by(key_sequence.c.key)
+        self.connection.execute(rows.with_for_update()).all()
 
     def receive(self, messages: Mapping[int, Message]) -> None:
         """Remember the envelopes of the facts of a run, by `id(fact)`; for the consumer."""
@@ -142,15 +149,20 @@ class Transaction:
 
     def _numbers(self, keys: Sequence[str]) -> dict[str, Iterator[int]]:
         counts = Counter(keys)
-        self.lock(*counts)
+        self._keep(sorted(counts))
         reserve = (
             sa.update(key_sequence)
             .where(key_sequence.c.key == sa.bindparam("which"))
             .values(sequence=key_sequence.c.sequence + sa.bindparam("more"))
         )
-        self.connection.execute(reserve, [{"which": key, "more": count} for key, count in counts.items()])
+        self.connection.execute(reserve, [{"which": key, "more": counts[key]} for key in sorted(counts)])
         ends = self._sequences(list(counts))
         return {key: iter(range(ends[key] - count + 1, ends[key] + 1)) for key, count in counts.items()}
+
+    def _keep(self, keys: Sequence[str]) -> None:
+        """See that each key has its row. It locks what is new and nothing that was there."""
+        rows = [{"key": key, "sequence": 0} for key in keys]
+        self.connection.execute(upsert(key_sequence, key=["key"], update=()), rows)
 
     def _sequences(self, keys: Sequence[str]) -> dict[str, int]:
         query = sa.select(key_sequence.c.key, key_sequence.c.sequence)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from services.marking.allocation.store import ScriptStore, ruling_table, script_
 from services.marking.tables import metadata
 from services.marking.tutors.store import TutorStore
 from shared.contracts import Fact, TutorGroupRecorded, fact_type
+from shared.database import SYSTEM, Transaction
 from shared.messaging.message import Message
 from tests.integration.operations_house import received
 from tests.support.databases import ManualClock, make_database
@@ -84,6 +87,51 @@ def envelope(fact: Fact) -> Message:
         actor="system",
         value=b"{}",
     )
+
+
+class Watched(Transaction):
+    """A transaction that writes down what it locks and what it reads of students, in order."""
+
+    def __init__(self, tx: Transaction, seen: list[str]) -> None:
+        super().__init__(tx.connection, source=tx.source, clock=ManualClock(), context=SYSTEM)
+        self.seen = seen
+
+    def lock(self, *keys: str) -> None:
+        super().lock(*keys)
+        self.seen.extend(f"lock {key}" for key in keys)
+
+
+def order_of(facts: Sequence[Fact], folder: Path) -> list[str]:
+    """What a run locks, and which tables that say where students are it reads, in order."""
+    database = make_database(metadata, folder, "marking", ManualClock())
+    table = Allocation(ScriptStore(), TutorStore()).table()
+    seen: list[str] = []
+
+    def note(_c: object, _cu: object, text: str, *_rest: object) -> None:
+        seen.extend(f"read {name}" for name in ("script", "known_group") if text.startswith("SELECT") and name in text)
+
+    with database.transaction() as tx:
+        tx.receive({id(fact): envelope(fact) for fact in GROUPS})
+        table[TutorGroupRecorded](list(GROUPS[:1]), tx)
+    with database.transaction() as plain:
+        sa.event.listen(database.engine, "before_cursor_execute", note)
+        tx = Watched(plain, seen)
+        tx.receive({id(fact): envelope(fact) for fact in facts})
+        table[type(facts[0])](facts, tx)
+    database.close()
+    return seen
+
+
+@pytest.mark.parametrize("facts", [(SUBMISSIONS[0],), (GROUPS[3],), (group(1, 9, "tutor-1"),)])
+def test_a_version_and_a_group_lock_the_same_student_before_they_read_where_the_student_is(
+    facts: tuple[Fact, ...], tmp_path: Path
+) -> None:
+    seen = order_of(facts, tmp_path)
+    locked = seen.index("lock K827-26J/p-w1")
+    placed = [place for place, each in enumerate(seen) if each == "read script"]
+    placed += [place for place, each in enumerate(seen) if each == "read known_group"][-1:]
+    assert placed
+    assert locked < min(placed)
 
 
 @settings(max_examples=60, deadline=None)

@@ -24,6 +24,7 @@ _MIGRATIONS = "tests/unit/test_migrations.py::"
 _ORPHANS = "tests/integration/test_orphans.py::"
 _SENDER = "tests/integration/test_notifier_sender.py::"
 _READY = "tests/integration/test_readiness.py::"
+_ALLOCATION = "tests/integration/test_marking_interleavings.py::"
 _DEADLINES = "tests/unit/test_submission_deadlines.py"
 _CONSUMER = "shared/messaging/consumer.py"
 
@@ -527,5 +528,26 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="            self._look_for(content, work_id)\n",
         new="",
         test=_LINE + "test_a_script_whose_file_is_gone_is_not_collected_and_operations_see_it",
+    ),
+    Breakage(
+        name="lock: a row that is there is not locked",
+        file="shared/database.py",
+        old="        self.connection.execute(rows.with_for_update()).all()\n",
+        new="        str(rows)\n",
+        test="tests/unit/test_locks.py",
+    ),
+    Breakage(
+        name="lock: a version reads its group before it locks",
+        file="services/marking/allocation/handlers.py",
+        old="        _lock_students(((fact.presentation_id, fact.person_ref) for fact in received), tx)\n",
+        new="",
+        test=_ALLOCATION + "test_a_version_and_a_group_lock_the_same_student_before_they_read_where_the_student_is",
+    ),
+    Breakage(
+        name="lock: a group does not lock whoever leaves it",
+        file="services/marking/allocation/handlers.py",
+        old="for ref in (*before.get(f.group_id, ()), *f.member_refs)",
+        new="for ref in f.member_refs",
+        test=_ALLOCATION + "test_a_version_and_a_group_lock_the_same_student_before_they_read_where_the_student_is",
     ),
 )

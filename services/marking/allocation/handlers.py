@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from services.marking.allocation.domain import Decision, Script, place_again, take_in
 from services.marking.allocation.store import ScriptStore
@@ -13,7 +13,10 @@ from shared.messaging.consumer import HandlerTable
 
 
 class Allocation:
-    """Every interleaving of submissions and group facts ends with the same tutor for the same script."""
+    """Every interleaving of submissions and group facts ends with the same tutor for the same script.
+
+    Locks are taken before anything is read: groups, then students, then works.
+    """
 
     def __init__(self, scripts: ScriptStore, tutors: TutorStore) -> None:
         self.scripts = scripts
@@ -24,6 +27,7 @@ class Allocation:
 
     def take_in(self, received: Sequence[SubmissionReceived], tx: Transaction) -> None:
         """Rule on each version; give each new script to its group's tutor, or hold it and say what it waits for."""
+        _lock_students(((fact.presentation_id, fact.person_ref) for fact in received), tx)
         tx.lock(*(fact.work_id for fact in received))
         scripts = self.scripts.of_works([fact.work_id for fact in received], tx)
         places = self.tutors.places_of([fact.person_ref for fact in received], tx)
@@ -40,8 +44,17 @@ class Allocation:
 
     def regroup(self, recorded: Sequence[TutorGroupRecorded], tx: Transaction) -> None:
         """Take the groups' new state; release, move or hold the scripts of everybody it touches."""
+        tx.lock(*(fact.group_id for fact in recorded))
         news = self._news(recorded, tx)
-        touched = self.tutors.replace_members({fact.group_id: fact.member_refs for fact in news}, tx) if news else set()
+        if not news:
+            return
+        before = self.tutors.members_of([fact.group_id for fact in news], tx)
+        after = {fact.group_id: fact.member_refs for fact in news}
+        _lock_students(
+            ((f.presentation_id, ref) for f in news for ref in (*before.get(f.group_id, ()), *f.member_refs)), tx
+        )
+        self.tutors.replace_members(after, tx)
+        touched = {ref for members in (before, after) for refs in members.values() for ref in refs}
         scripts = self.scripts.open_of_persons(sorted(touched), tx)
         tx.lock(*(script.work_id for script in scripts))
         scripts = self.scripts.open_of_persons(sorted(touched), tx)
@@ -58,6 +71,14 @@ class Allocation:
         rows = self.tutors.newest(group_table, [fact.model_dump(include=names) for fact in recorded], tx)
         revisions = {(row["group_id"], row["revision"]) for row in rows}
         return [fact for fact in recorded if (fact.group_id, fact.revision) in revisions]
+
+
+def _lock_students(students: Iterable[tuple[str, str]], tx: Transaction) -> None:
+    """Lock what a version and a group both turn on: where a student is, in a presentation.
+
+    Else a version that reads "no group", while the fact that brings the group finds no script, would be held for ever.
+    """
+    tx.lock(*(f"{presentation_id}/{person_ref}" for presentation_id, person_ref in students))
 
 
 def _ruling(decision: Decision) -> tuple[str, str | None]:

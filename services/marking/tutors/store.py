@@ -76,16 +76,20 @@ class TutorStore:
             found.update((row[0], row[1]) for row in tx.connection.execute(query))
         return found
 
-    def replace_members(self, members: Mapping[str, Sequence[str]], tx: Transaction) -> set[str]:
-        """Give the groups these members; returns everybody who was or is in one of them."""
-        ids = list(members)
-        query = sa.select(member_table.c.person_ref).where(member_table.c.group_id.in_(ids))
-        touched = set(tx.connection.execute(query).scalars())
-        tx.connection.execute(sa.delete(member_table).where(member_table.c.group_id.in_(ids)))
+    def members_of(self, group_ids: Sequence[str], tx: Transaction) -> dict[str, list[str]]:
+        """The present members of each of the groups that has any."""
+        query = sa.select(member_table).where(member_table.c.group_id.in_(group_ids))
+        found: dict[str, list[str]] = {}
+        for row in tx.connection.execute(query):
+            found.setdefault(row.group_id, []).append(row.person_ref)
+        return found
+
+    def replace_members(self, members: Mapping[str, Sequence[str]], tx: Transaction) -> None:
+        """Give the groups these members."""
+        tx.connection.execute(sa.delete(member_table).where(member_table.c.group_id.in_(list(members))))
         rows = [{"group_id": group_id, "person_ref": ref} for group_id, refs in members.items() for ref in refs]
         if rows:
             tx.connection.execute(sa.insert(member_table), rows)
-        return touched | {str(row["person_ref"]) for row in rows}
 
     def places_of(self, person_refs: Sequence[str], tx: Transaction) -> dict[tuple[str, str], Place]:
         """By (presentation, person): the group, of several the one with the highest revision."""

@@ -1,0 +1,61 @@
+"""What a lock asks of a server that lets many write at once, and of SQLite, where one writes at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from shared.database import SYSTEM, Transaction
+from tests.support.databases import ManualClock, make_database
+
+
+class Server:
+    """A connection to a PostgreSQL that only writes down what it is asked.
+
+    What `upsert` makes is in the words of SQLite still; both have the same ones.
+    """
+
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, list[str]]] = []
+
+    def execute(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> Server:
+        dialect = sqlite.dialect() if isinstance(statement, sa.Insert) else self.dialect  # type: ignore[no-untyped-call]
+        compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+        text = " ".join(str(compiled).split())
+        self.asked.append((text, [row["key"] for row in rows] if rows else list(compiled.params.values())))
+        return self
+
+    def all(self) -> list[object]:
+        return []
+
+
+def test_a_lock_takes_the_rows_that_are_there_as_well_in_the_order_of_their_keys() -> None:
+    server = Server()
+    tx = Transaction(cast("sa.Connection", server), source="marking", clock=ManualClock(), context=SYSTEM)
+    tx.lock("w2", "w1", "w2")
+    (made, made_keys), (locked, locked_keys) = server.asked
+    assert (made.startswith("INSERT INTO key_sequence"), made_keys) == (True, ["w1", "w2"])
+    assert made.endswith('ON CONFLICT ("key") DO NOTHING')
+    assert (locked.endswith("ORDER BY key_sequence.key FOR UPDATE"), locked_keys) == (True, ["w1", "w2"])
+
+
+def test_a_lock_of_nothing_asks_nothing() -> None:
+    server = Server()
+    tx = Transaction(cast("sa.Connection", server), source="marking", clock=ManualClock(), context=SYSTEM)
+    tx.lock()
+    assert server.asked == []
+
+
+def test_on_sqlite_a_lock_costs_nothing(tmp_path: Path) -> None:
+    database = make_database(sa.MetaData(), tmp_path, "marking", ManualClock())
+    statements: list[str] = []
+    sa.event.listen(database.engine, "before_cursor_execute", lambda _c, _cu, text, *_rest: statements.append(text))
+    with database.transaction() as tx:
+        tx.lock("w1", "w2")
+    assert statements == ["BEGIN IMMEDIATE"]
+    database.close()
