@@ -216,7 +216,11 @@ class Database:
         self.clock = clock
         self.commits = 0
         self.engine = sa.create_engine(
-            url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, pool_size=20, max_overflow=40
+            url,
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+            pool_size=20,
+            max_overflow=40,
+            hide_parameters=True,  # the words of its errors go to logs and dead letters
         )
         sa.event.listen(self.engine, "connect", _prepare)
         sa.event.listen(self.engine, "begin", _begin)

@@ -34,9 +34,9 @@ class FactEnum(StrEnum):
 
 
 class Fact(BaseModel):
-    """Something that happened. Frozen; times are aware; ids are strings."""
+    """Something that happened. Frozen; times are aware; ids are strings. Errors name fields, never what is in them."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     topic: ClassVar[Topic]
     key_field: ClassVar[str]

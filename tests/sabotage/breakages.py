@@ -550,4 +550,32 @@ BREAKAGES: tuple[Breakage, ...] = (
         new="for ref in f.member_refs",
         test=_ALLOCATION + "test_a_version_and_a_group_lock_the_same_student_before_they_read_where_the_student_is",
     ),
+    Breakage(
+        name="logs: local variables in JSON",
+        file="shared/observability/logs.py",
+        old="show_locals=False",
+        new="show_locals=True",
+        test="tests/unit/test_logs.py::test_a_failure_is_told_without_the_person_whom_it_concerned",
+    ),
+    Breakage(
+        name="logs: local variables on a terminal",
+        file="shared/observability/logs.py",
+        old="exception_formatter=structlog.dev.plain_traceback",
+        new="",
+        test="tests/unit/test_logs.py::test_a_failure_is_told_without_the_person_whom_it_concerned",
+    ),
+    Breakage(
+        name="logs: a statement's parameters in its error",
+        file="shared/database.py",
+        old="            hide_parameters=True,  # the words of its errors go to logs and dead letters\n",
+        new="",
+        test="tests/unit/test_logs.py::test_a_failure_is_told_without_the_person_whom_it_concerned",
+    ),
+    Breakage(
+        name="logs: a malformed fact in its error",
+        file="shared/contracts/base.py",
+        old=", hide_input_in_errors=True",
+        new="",
+        test="tests/unit/test_logs.py::test_a_failure_is_told_without_the_person_whom_it_concerned",
+    ),
 )
