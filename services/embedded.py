@@ -79,6 +79,7 @@ class Embedded:
             routers=[router for service in self.services for router in service.routers],
             pages=self.platform.pages,
             tokens=self.platform.tokens,
+            revocations=self.identity.open_sessions,
             form_secret=self.platform.form_secret,
             ready=self.problems,
         )

@@ -8,7 +8,7 @@ from services.identity.inspection import IdentityInspection
 from services.identity.people.handlers import People
 from services.identity.people.store import PeopleStore
 from services.identity.sessions import pages
-from services.identity.sessions.handlers import Sessions
+from services.identity.sessions.handlers import OpenSessions, Sessions
 from services.identity.sessions.store import SessionStore
 from shared.migrations.history import History
 from shared.service import Service
@@ -24,8 +24,10 @@ class Identity:
 
     def __init__(self, platform: Platform) -> None:
         self.database = platform.database(NAME, HISTORY)
-        self.people = People(PeopleStore())
-        self.sessions = Sessions(database=self.database, store=SessionStore(), tokens=platform.tokens)
+        sessions = SessionStore()
+        self.people = People(PeopleStore(), sessions.end_of_roles)
+        self.sessions = Sessions(database=self.database, store=sessions, tokens=platform.tokens)
+        self.open_sessions = OpenSessions(self.database, sessions)
         self.service = Service(
             name=NAME,
             database=self.database,

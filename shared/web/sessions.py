@@ -5,15 +5,26 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from typing import Protocol
 from urllib.parse import quote
 
 from fastapi import Request
 
-from shared.errors import Forbidden, Unauthenticated
+from shared.errors import Forbidden, Unauthenticated, Unavailable
 from shared.web.tokens import Principal, Tokens
 
 COOKIE = "etma_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Revocations(Protocol):
+    """Knows which sessions are over before their token is: by signing out, or with a role that was withdrawn.
+
+    Asked on every request, so it is quick; what it says may be a few seconds old. A session that it does not know is
+    over. Raises `Unavailable`.
+    """
+
+    def is_revoked(self, session_id: str) -> bool: ...
 
 
 class SignInFirst(Unauthenticated):
@@ -33,7 +44,26 @@ class WrongForm(Forbidden):
 
 
 def principal_of(request: Request) -> Principal | None:
-    """Who asks, or None; raises `Unauthenticated` for a token that is not valid."""
+    """Who asks, or None; raises `Unauthenticated` for a token that is not valid any more, and `Unavailable`.
+
+    Found out once a request. Once it has failed it is nobody, so that the page that tells of the failure can be made.
+    """
+    if not hasattr(request.state, "principal"):
+        request.state.principal = None
+        request.state.principal = _find_principal(request)
+    principal: Principal | None = request.state.principal
+    return principal
+
+
+def _find_principal(request: Request) -> Principal | None:
+    principal = _token_holder(request)
+    revocations: Revocations = request.app.state.revocations
+    if principal is not None and revocations.is_revoked(principal.session_id):
+        raise Unauthenticated("The sign-in has ended. Please sign in again.")
+    return principal
+
+
+def _token_holder(request: Request) -> Principal | None:
     tokens: Tokens = request.app.state.tokens
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -43,10 +73,10 @@ def principal_of(request: Request) -> Principal | None:
 
 
 def quiet_principal_of(request: Request) -> Principal | None:
-    """Like `principal_of`, but an invalid token is nobody: for pages that everybody may see."""
+    """Like `principal_of`, but who cannot be made out is nobody: for pages that everybody may see."""
     try:
         return principal_of(request)
-    except Unauthenticated:
+    except (Unauthenticated, Unavailable):
         return None
 
 
@@ -81,5 +111,5 @@ def check_form(request: Request, principal: Principal, token: str | None) -> Non
         return
     foreign = request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
     expected = form_token(principal, request.app.state.form_secret)
-    if foreign or not hmac.compare_digest(expected, token or ""):
+    if foreign or not hmac.compare_digest(expected.encode(), (token or "").encode(errors="replace")):
         raise WrongForm

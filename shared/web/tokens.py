@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from joserfc import jws
-from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from shared.clock import Clock
 from shared.errors import Unauthenticated
+from shared.signatures import NotSigned, read_signed
 
 ALGORITHM = "Ed25519"
 TYPE = "etma-session+jws"
@@ -50,11 +50,11 @@ class Tokens:
     def verify(self, token: str, *, bearer: bool) -> Principal:
         """Who the token speaks for; raises `Unauthenticated` for a bad one or one that has ended."""
         try:
-            found = jws.deserialize_compact(token, self._key, algorithms=[ALGORITHM])
-            claims = json.loads(found.payload)
-        except (JoseError, ValueError) as error:
+            found = read_signed(token, self._key, algorithms=[ALGORITHM])
+        except NotSigned as error:
             raise Unauthenticated("The sign-in is not valid. Please sign in again.") from error
-        if found.headers().get("typ") != TYPE or claims["exp"] <= _seconds(self._clock.now()):
+        claims = found.payload
+        if found.typ != TYPE or claims["exp"] <= _seconds(self._clock.now()):
             raise Unauthenticated("The sign-in has ended. Please sign in again.")
         return Principal(person_ref=claims["sub"], role=claims["role"], session_id=claims["jti"], bearer=bearer)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from services.identity.people.store import PeopleStore
+from services.identity.people.store import Grant, PeopleStore
 from shared.contracts import PersonRecorded
 from shared.database import Transaction
 
@@ -52,17 +52,24 @@ class PeopleDifference:
 
 
 class People:
-    """The use cases."""
+    """The use cases. `end_sessions` ends what persons began in roles that they have no more."""
 
-    def __init__(self, store: PeopleStore) -> None:
+    def __init__(self, store: PeopleStore, end_sessions: Callable[[Iterable[Grant], Transaction], None]) -> None:
         self.store = store
+        self.end_sessions = end_sessions
 
     def record(self, entries: Sequence[PersonEntry], tx: Transaction) -> dict[str, str]:
-        """Write and announce who is new or changed; the person_ref of every identifier."""
+        """Write and announce who is new or changed; the person_ref of every identifier.
+
+        Each has the roles that are named from now on and no others; with a role its sessions end.
+        """
         tx.lock("people")
         known = self.store.by_identifier([entry.identifier for entry in entries], tx.connection)
         difference = _difference(entries, known)
-        self._save(difference, [(entry.identifier, role) for entry in entries for role in entry.roles], tx)
+        named = self._save(difference, [(entry.identifier, role) for entry in entries for role in entry.roles], tx)
+        withdrawn = sorted(self.store.grants_of(list(difference.refs.values()), tx) - named)
+        self.store.withdraw_all(withdrawn, tx)
+        self.end_sessions(withdrawn, tx)
         return difference.refs
 
     def compare_students(self, updates: Sequence[StudentUpdate], connection: sa.Connection) -> PeopleDifference:
@@ -77,13 +84,15 @@ class People:
         self._save(difference, [(update.personal_id, "student") for update in updates], tx)
         return difference
 
-    def _save(self, difference: PeopleDifference, roles: Sequence[tuple[str, str]], tx: Transaction) -> None:
+    def _save(self, difference: PeopleDifference, roles: Sequence[tuple[str, str]], tx: Transaction) -> set[Grant]:
+        """Write persons and their roles; the roles by person_ref."""
         fresh = [*difference.new, *difference.changed]
         self.store.save_all(fresh, tx)
         refs = difference.refs
-        grants = [{"person_ref": refs[identifier], "role": role, "scope": "*"} for identifier, role in roles]
-        self.store.grant_all(grants, tx)
+        grants = {(refs[identifier], role) for identifier, role in roles}
+        self.store.grant_all(sorted(grants), tx)
         tx.publish_all(PersonRecorded.model_validate(row) for row in fresh)
+        return grants
 
 
 def _student(update: StudentUpdate, known: Mapping[str, Any]) -> PersonEntry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +11,9 @@ from services.identity.tables import metadata
 from shared.database import Transaction, upsert
 
 CHUNK = 400
+
+Grant = tuple[str, str]
+"""A person (`person_ref`) and a role."""
 
 person_table = sa.Table(
     "person",
@@ -50,7 +53,22 @@ class PeopleStore:
             names = ["revision", "name", "email"]
             tx.connection.execute(upsert(person_table, key=["person_ref"], update=names), list(rows))
 
-    def grant_all(self, grants: Sequence[dict[str, str]], tx: Transaction) -> None:
+    def grant_all(self, grants: Iterable[Grant], tx: Transaction) -> None:
         """Give roles; one that is there already stays."""
-        if grants:
-            tx.connection.execute(upsert(grant_table, key=["person_ref", "role", "scope"], update=()), list(grants))
+        rows = [{"person_ref": person_ref, "role": role, "scope": "*"} for person_ref, role in grants]
+        if rows:
+            tx.connection.execute(upsert(grant_table, key=["person_ref", "role", "scope"], update=()), rows)
+
+    def grants_of(self, person_refs: Sequence[str], tx: Transaction) -> set[Grant]:
+        """The roles that these persons have."""
+        found: set[Grant] = set()
+        for start in range(0, len(person_refs), CHUNK):
+            chosen = grant_table.c.person_ref.in_(person_refs[start : start + CHUNK])
+            rows = tx.connection.execute(sa.select(grant_table.c.person_ref, grant_table.c.role).where(chosen))
+            found.update((row.person_ref, row.role) for row in rows)
+        return found
+
+    def withdraw_all(self, grants: Iterable[Grant], tx: Transaction) -> None:
+        for person_ref, role in grants:
+            named = sa.and_(grant_table.c.person_ref == person_ref, grant_table.c.role == role)
+            tx.connection.execute(sa.delete(grant_table).where(named))

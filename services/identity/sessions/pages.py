@@ -13,6 +13,9 @@ from shared.errors import Forbidden
 from shared.web.pages import Pages
 from shared.web.sessions import COOKIE, WrongForm, check_form, quiet_principal_of
 
+Field = Annotated[str, Form(max_length=2000)]
+"""A field of a form; with its limit it is also held to be text that can be kept and sent."""
+
 
 def routes(sessions: Sessions, pages: Pages, *, demo: bool) -> APIRouter:
     """`/sign-in` and `/sign-out`."""
@@ -29,9 +32,9 @@ def routes(sessions: Sessions, pages: Pages, *, demo: bool) -> APIRouter:
     @router.post("/sign-in")
     def sign_in(
         request: Request,
-        identifier: Annotated[str, Form()],
-        role: Annotated[str, Form()],
-        next: Annotated[str, Form()] = "/",  # noqa: A002
+        identifier: Field,
+        role: Field,
+        next: Field = "/",  # noqa: A002
     ) -> Response:
         if not (demo and _is_loopback(request)):
             raise Forbidden("The demo sign-in works only on the machine itself, in demo mode.")

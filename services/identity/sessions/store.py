@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -76,6 +76,21 @@ class SessionStore:
         if rows:
             tx.connection.execute(sa.insert(session_table), list(rows))
 
+    def is_open(self, connection: sa.Connection, session_id: str) -> bool:
+        """Whether there is such a session and nobody has ended it."""
+        session = session_table.c
+        query = sa.select(session.session_id).where(session.session_id == session_id, session.ended_at.is_(None))
+        return connection.execute(query).first() is not None
+
     def end(self, session_id: str, tx: Transaction) -> None:
-        ended = sa.update(session_table).where(session_table.c.session_id == session_id)
+        """End one session; the moment stays when it has ended before."""
+        self._end(tx, session_table.c.session_id == session_id)
+
+    def end_of_roles(self, grants: Iterable[tuple[str, str]], tx: Transaction) -> None:
+        """End every session of these persons in these roles."""
+        for person_ref, role in grants:
+            self._end(tx, session_table.c.person_ref == person_ref, session_table.c.role == role)
+
+    def _end(self, tx: Transaction, *chosen: sa.ColumnElement[bool]) -> None:
+        ended = sa.update(session_table).where(session_table.c.ended_at.is_(None), *chosen)
         tx.connection.execute(ended.values(ended_at=tx.now))

@@ -13,6 +13,10 @@ from shared.web.sessions import require
 from shared.web.tokens import Principal
 
 Anybody = Annotated[Principal, Depends(require("student", "tutor", "operations"))]
+Place = Annotated[
+    str, Query(max_length=200, pattern=r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z_.+$")
+]
+"""A place in the list, as `next_before` names it: a moment that every database can hold, and an item."""
 
 
 class ItemOut(BaseModel):
@@ -40,7 +44,7 @@ def routes(inbox: InboxView) -> APIRouter:
     router = APIRouter(tags=["notifier"])
 
     @router.get("/api/v1/inbox")
-    def items(person: Anybody, before: Annotated[str | None, Query(max_length=200)] = None) -> InboxOut:
+    def items(person: Anybody, before: Place | None = None) -> InboxOut:
         """What the signed-in person was told."""
         page = inbox.page(person.person_ref, before=before)
         return InboxOut(items=[ItemOut.model_validate(item) for item in page.items], next_before=page.next_before)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from services.notifier.obligations.api import Place
 from services.notifier.obligations.views import InboxView
 from shared.web.pages import Pages
 from shared.web.sessions import require
@@ -19,9 +20,7 @@ def routes(inbox: InboxView, pages: Pages) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/inbox")
-    def show(
-        request: Request, person: Anybody, before: Annotated[str | None, Query(max_length=200)] = None
-    ) -> Response:
+    def show(request: Request, person: Anybody, before: Place | None = None) -> Response:
         page = inbox.page(person.person_ref, before=before)
         return pages.render(request, "notifier/inbox.html", page=page, later=bool(before))
 

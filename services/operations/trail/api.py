@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from services.operations.trail.views import LIMIT, TrailViews
 from shared.web.sessions import require
 
+Position = Annotated[int, Query(ge=0, le=2**63 - 1)]
+"""A place in the trail: no larger than a database counts."""
+
 
 class EventOut(BaseModel):
     """One event with who and when; `payload` is the raw JSON, null once erased."""
@@ -48,7 +51,7 @@ def routes(views: TrailViews) -> APIRouter:
     router = APIRouter(prefix="/api/v1/operations", tags=["operations"], dependencies=[Depends(require("operations"))])
 
     @router.get("/trail/{reference}")
-    def trail(reference: str, after: Annotated[int, Query(ge=0)] = 0) -> TrailOut:
+    def trail(reference: str, after: Position = 0) -> TrailOut:
         """Return what happened to a submission, receipt, work, person or correlation id, behind position `after`."""
         found = views.about(reference, after=after)
         last = found[-1].position if len(found) == LIMIT else None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter, Depends, Request, Response
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-
+from services.operations.trail.api import Position
 from services.operations.trail.views import LIMIT, TrailViews
 from shared.web.pages import Pages
 from shared.web.sessions import require
@@ -16,7 +15,7 @@ def routes(views: TrailViews, pages: Pages) -> APIRouter:
     router = APIRouter(dependencies=[Depends(require("operations"))], include_in_schema=False)
 
     @router.get("/operations/trail")
-    def trail(request: Request, q: str = "", after: Annotated[int, Query(ge=0)] = 0) -> Response:
+    def trail(request: Request, q: str = "", after: Position = 0) -> Response:
         reference = q.strip()
         events = views.about(reference, after=after) if reference else []
         more = events[-1].position if len(events) == LIMIT else None

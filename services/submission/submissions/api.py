@@ -16,6 +16,7 @@ from services.submission.upload.multipart import BadUpload, MultipartFile
 from shared.contracts import Band, Channel
 from shared.database import Database
 from shared.errors import Rejected
+from shared.web.envelope import lift_body_limit
 from shared.web.sessions import check_form, require
 from shared.web.tokens import Principal
 
@@ -108,6 +109,7 @@ async def receive(request: Request, hand_in: HandIn, attempt: Attempt) -> tuple[
 
     At most half a megabyte of the file is in memory at a time, and no file is written on the event loop.
     """
+    lift_body_limit(request)
     assignment = await run_in_threadpool(hand_in.admit, attempt)
     intake = hand_in.incoming(attempt, assignment)
     incoming = await run_in_threadpool(intake.__enter__)

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from joserfc import jws
-from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from shared.errors import Rejected
+from shared.signatures import NotSigned, read_signed
 
 SIGNING = "Ed25519"
 ACCEPTED = ["Ed25519", "EdDSA"]
@@ -52,11 +52,10 @@ def verify(receipt: str, public_jwks: Sequence[Mapping[str, Any]]) -> dict[str, 
         raise BadReceipt("There is no public key to check it with.")
     keys = KeySet.import_key_set({"keys": [{k: v for k, v in jwk.items() if k != "alg"} for jwk in public_jwks]})
     try:
-        found = jws.deserialize_compact(receipt.strip(), keys, algorithms=ACCEPTED)
-        claims = json.loads(found.payload)
-    except (JoseError, ValueError) as error:
+        found = read_signed(receipt.strip(), keys, algorithms=ACCEPTED)
+    except NotSigned as error:
         detail = "The signature does not fit: the text was changed, cut off, or never signed by this university."
         raise BadReceipt(detail) from error
-    if not isinstance(claims, dict) or found.headers().get("typ") != TYPE:
+    if not isinstance(found.payload, dict) or found.typ != TYPE:
         raise BadReceipt("This was signed by the university, but it is not a receipt.")
-    return claims
+    return found.payload

@@ -1,0 +1,36 @@
+"""Reading what was signed: a text from outside that may be anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OKPKey
+
+_MALFORMED = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What the library raises for headers of the wrong shape, besides its own errors."""
+
+
+class NotSigned(ValueError):
+    """The text is no JWS that one of the keys signed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signed:
+    """What the signature holds for: the value of the header `typ`, and the payload as JSON."""
+
+    typ: object
+    payload: Any
+
+
+def read_signed(text: str, key: OKPKey | KeySet, *, algorithms: Sequence[str]) -> Signed:
+    """Check a JWS in compact form; raises `NotSigned`, and nothing else, for whatever is none."""
+    try:
+        found = jws.deserialize_compact(text, key, algorithms=list(algorithms))
+        return Signed(typ=found.headers().get("typ"), payload=json.loads(found.payload))
+    except _MALFORMED as error:
+        raise NotSigned from error
