@@ -28,6 +28,7 @@ from shared.contracts.marking import (
     VersionNotTaken,
     VersionTaken,
 )
+from shared.contracts.media_types import MEDIA_TYPES
 from shared.contracts.notification import NOTIFICATION, DeliveryFailed, DeliverySent
 from shared.contracts.person import PERSON, PersonRecorded
 from shared.contracts.registry import FACTS, TOPICS, fact_type
@@ -45,6 +46,7 @@ __all__ = [
     "CATALOGUE",
     "FACTS",
     "MARKING",
+    "MEDIA_TYPES",
     "NOTIFICATION",
     "PERSON",
     "SUBMISSION",

@@ -657,4 +657,11 @@ BREAKAGES: tuple[Breakage, ...] = (
         new="",
         test=_EDGE + "test_a_role_that_is_no_longer_named_is_gone_with_its_sessions",
     ),
+    Breakage(
+        name="a tutor's file loses its type",
+        file="services/marking/scripts/views.py",
+        old="for name, media_type in MEDIA_TYPES.items()}",
+        new='for name, media_type in MEDIA_TYPES.items() if "sheet" not in media_type}',
+        test="tests/unit/test_marking_suffixes.py::test_what_may_be_handed_in_is_downloaded_under_its_own_suffix",
+    ),
 )

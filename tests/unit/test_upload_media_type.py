@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.submission.catalogue.domain import TYPES
 from services.submission.upload.media_type import TypeJudge
+from shared.contracts import MEDIA_TYPES
 
 Member = tuple[str, bytes]
 
@@ -85,30 +85,30 @@ PLAIN = {
 @pytest.mark.parametrize("step", [1, -1], ids=["usual order", "reverse order"])
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_documents_in_zips_are_told_apart_in_any_order_of_members(name: str, step: int, compression: int) -> None:
-    assert judged(zipped(DOCUMENTS[name][::step], compression)) == TYPES[name]
+    assert judged(zipped(DOCUMENTS[name][::step], compression)) == MEDIA_TYPES[name]
 
 
 @pytest.mark.parametrize("name", ["docx", "odt", "zip"])
 def test_a_large_document_is_judged_by_its_two_ends(name: str) -> None:
     members = [*DOCUMENTS[name], ("media/film.bin", BIG)]
-    assert judged(zipped(members)) == TYPES[name]
+    assert judged(zipped(members)) == MEDIA_TYPES[name]
 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_other_files_are_told_by_their_first_bytes(name: str) -> None:
-    assert judged(PLAIN[name]) == TYPES[name]
+    assert judged(PLAIN[name]) == MEDIA_TYPES[name]
 
 
 @pytest.mark.parametrize("name", [*DOCUMENTS, *PLAIN])
 @pytest.mark.parametrize("piece_bytes", [1, 7, 4096])
 def test_the_size_of_the_pieces_changes_nothing(name: str, piece_bytes: int) -> None:
     content = PLAIN[name] if name in PLAIN else zipped(DOCUMENTS[name])
-    assert judged(content, piece_bytes=piece_bytes) == TYPES[name]
+    assert judged(content, piece_bytes=piece_bytes) == MEDIA_TYPES[name]
 
 
 @pytest.mark.parametrize("folder", ["word", "xl", "ppt"])
 def test_a_plain_zip_with_the_folder_of_an_office_document_is_a_zip(folder: str) -> None:
-    assert judged(zipped([(f"{folder}/notes.txt", b"x"), ("other.txt", b"y")])) == TYPES["zip"]
+    assert judged(zipped([(f"{folder}/notes.txt", b"x"), ("other.txt", b"y")])) == MEDIA_TYPES["zip"]
 
 
 @pytest.mark.parametrize("folder", ["word", "xl", "ppt"])
@@ -120,12 +120,14 @@ def test_an_office_document_with_macros_is_none_of_the_types_of_a_catalogue(fold
 
 def test_a_document_that_holds_another_one_is_itself() -> None:
     inner = zipped(DOCUMENTS["xlsx"])
-    assert judged(zipped(ooxml("word", ("word/embeddings/table.xlsx", inner)), zipfile.ZIP_STORED)) == TYPES["docx"]
-    assert judged(zipped([("table.xlsx", inner)], zipfile.ZIP_STORED)) == TYPES["zip"]
+    assert (
+        judged(zipped(ooxml("word", ("word/embeddings/table.xlsx", inner)), zipfile.ZIP_STORED)) == MEDIA_TYPES["docx"]
+    )
+    assert judged(zipped([("table.xlsx", inner)], zipfile.ZIP_STORED)) == MEDIA_TYPES["zip"]
 
 
 def test_a_mark_of_an_unknown_kind_makes_a_zip() -> None:
-    assert judged(zipped([("mimetype", b"application/epub+zip"), ("META-INF/manifest.xml", b"")])) == TYPES["zip"]
+    assert judged(zipped([("mimetype", b"application/epub+zip"), ("META-INF/manifest.xml", b"")])) == MEDIA_TYPES["zip"]
 
 
 def test_a_mark_that_unpacks_to_gigabytes_is_not_unpacked() -> None:
@@ -133,7 +135,7 @@ def test_a_mark_that_unpacks_to_gigabytes_is_not_unpacked() -> None:
     content = zipped(members)
     tracemalloc.start()
     try:
-        assert judged(content) == TYPES["zip"]
+        assert judged(content) == MEDIA_TYPES["zip"]
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -144,16 +146,16 @@ def test_a_mark_that_lies_about_its_size_is_not_unpacked_further() -> None:
     content = bytearray(zipped([("mimetype", bytes(5_000_000)), ("META-INF/manifest.xml", b"")]))
     entry = content.index(b"PK\x01\x02")
     content[entry + 24 : entry + 28] = struct.pack("<I", 40)
-    assert judged(bytes(content)) == TYPES["zip"]
+    assert judged(bytes(content)) == MEDIA_TYPES["zip"]
 
 
 def test_an_empty_zip_is_a_zip() -> None:
-    assert judged(zipped([])) == TYPES["zip"]
+    assert judged(zipped([])) == MEDIA_TYPES["zip"]
 
 
 def test_a_zip_whose_list_of_members_is_longer_than_what_is_kept_is_a_zip() -> None:
     members = [(f"{'folder/' * 20}{number}.txt", b"") for number in range(4000)]
-    assert judged(zipped(members)) == TYPES["zip"]
+    assert judged(zipped(members)) == MEDIA_TYPES["zip"]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -163,29 +165,29 @@ def test_a_cut_off_document_is_unknown(name: str) -> None:
 
 def test_an_old_word_file_is_told_wherever_its_directory_lies() -> None:
     for sector in (0, 1, 126, 127, 200, 1200):
-        assert judged(ole(root_class=WORD_CLASS, directory_sector=sector, size_bytes=700_000)) == TYPES["doc"]
+        assert judged(ole(root_class=WORD_CLASS, directory_sector=sector, size_bytes=700_000)) == MEDIA_TYPES["doc"]
 
 
 @pytest.mark.parametrize("piece_bytes", [100, 1000, 65536, 1_000_000])
 def test_the_directory_of_an_old_word_file_may_come_in_pieces(piece_bytes: int) -> None:
     content = ole(root_class=WORD_CLASS, directory_sector=1000, size_bytes=600_000)
-    assert judged(content, piece_bytes=piece_bytes) == TYPES["doc"]
+    assert judged(content, piece_bytes=piece_bytes) == MEDIA_TYPES["doc"]
 
 
 def test_an_old_excel_file_is_not_taken_for_word() -> None:
     content = ole(root_class=EXCEL_CLASS, directory_sector=3, size_bytes=20_000)
-    assert judged(content) not in {None, TYPES["doc"]}
+    assert judged(content) not in {None, MEDIA_TYPES["doc"]}
 
 
 @pytest.mark.parametrize("words", ["BMW made cars.", "MZ is an abbreviation.", "PK", "ID3 is a decision tree.", "GIF"])
 def test_words_that_look_like_a_signature_are_text(words: str) -> None:
-    assert judged(words.encode()) == TYPES["txt"]
+    assert judged(words.encode()) == MEDIA_TYPES["txt"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
 def test_text_is_text_in_the_encodings_that_people_have(encoding: str) -> None:
     words = "\N{LEFT DOUBLE QUOTATION MARK}Na\N{LATIN SMALL LETTER I WITH DIAERESIS}ve\N{RIGHT DOUBLE QUOTATION MARK}\n"
-    assert judged((words * 9000).encode(encoding)) == TYPES["txt"]
+    assert judged((words * 9000).encode(encoding)) == MEDIA_TYPES["txt"]
 
 
 @pytest.mark.parametrize("content", [b"", b"a\0b", b"\x01\x02\x03", b"text" * 50_000 + b"\0" + b"text" * 50_000])
@@ -195,7 +197,7 @@ def test_nothing_and_unknown_bytes_have_no_type(content: bytes) -> None:
 
 @pytest.mark.parametrize("content", [b"MZ\x90\0" + bytes(100), b"\x7fELF" + bytes(60)])
 def test_a_program_is_none_of_the_types_of_a_catalogue(content: bytes) -> None:
-    assert judged(content) not in TYPES.values()
+    assert judged(content) not in MEDIA_TYPES.values()
 
 
 def test_memory_does_not_grow_with_the_file() -> None:

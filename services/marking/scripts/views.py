@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from services.marking.allocation.store import ruling_table, script_table
 from services.marking.tutors.store import assignment_table, person_table
+from shared.contracts import MEDIA_TYPES
 from shared.errors import NotFound
 
 PAGE = 200
@@ -95,7 +96,7 @@ class ScriptViews:
             media_type=row.media_type,
             size_bytes=row.size_bytes,
             sha256=row.sha256,
-            file_name=f"{line.assignment_id}-{work_id[:8]}-v{line.version}{_suffix(row.media_type)}",
+            file_name=f"{line.assignment_id}-{work_id[:8]}-v{line.version}{suffix_of(row.media_type)}",
         )
 
     def _lines(self) -> sa.Select[Any]:
@@ -125,16 +126,9 @@ def _line(row: Any) -> ScriptLine:  # noqa: ANN401 - a row
     )
 
 
-_SUFFIXES = {
-    "application/pdf": ".pdf",
-    "application/msword": ".doc",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
-    "application/vnd.oasis.opendocument.text": ".odt",
-    "application/rtf": ".rtf",
-    "application/zip": ".zip",
-    "text/plain": ".txt",
-}
+_SUFFIXES: Final = {media_type: f".{name}" for name, media_type in MEDIA_TYPES.items()}
 
 
-def _suffix(media_type: str) -> str:
+def suffix_of(media_type: str) -> str:
+    """The end of the name under which a file of this type is downloaded, for example `.pdf`."""
     return _SUFFIXES.get(media_type, ".bin")

@@ -4,26 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
 
 from shared.clock import LONDON
 from shared.contracts import AssignmentKind, LatePolicy, SubmissionCategory
-
-TYPES: Final = {
-    "pdf": "application/pdf",
-    "doc": "application/msword",
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-    "odt": "application/vnd.oasis.opendocument.text",
-    "ods": "application/vnd.oasis.opendocument.spreadsheet",
-    "odp": "application/vnd.oasis.opendocument.presentation",
-    "rtf": "application/rtf",
-    "zip": "application/zip",
-    "png": "image/png",
-    "jpg": "image/jpeg",
-    "txt": "text/plain",
-}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from services.submission.catalogue.domain import TYPES
-from shared.contracts import AssignmentKind, LatePolicy, SubmissionCategory
+from shared.contracts import MEDIA_TYPES, AssignmentKind, LatePolicy, SubmissionCategory
 
 MEGABYTE = 1024 * 1024
 
@@ -64,9 +63,9 @@ class AssignmentEntry(Entry):
 
     @model_validator(mode="after")
     def _words_are_known(self) -> AssignmentEntry:
-        unknown = [name for name in self.allowed_types if name not in TYPES]
+        unknown = [name for name in self.allowed_types if name not in MEDIA_TYPES]
         if unknown:
-            message = f"allowed_types: {', '.join(unknown)} is not known; known are {', '.join(TYPES)}"
+            message = f"allowed_types: {', '.join(unknown)} is not known; known are {', '.join(MEDIA_TYPES)}"
             raise ValueError(message)
         if "unknown" in (self.kind, self.category, self.late_policy):
             message = (

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from services.submission.catalogue.domain import TYPES, Assignment
+from services.submission.catalogue.domain import Assignment
 from services.submission.deadlines.domain import CutOff, rule
-from shared.contracts import Band, Channel, RefusalReason, SubmissionCategory
+from shared.contracts import MEDIA_TYPES, Band, Channel, RefusalReason, SubmissionCategory
 from shared.errors import Rejected
 
 WORK_NAMESPACE = uuid.UUID("6f1c62d0-5a43-5c1e-9f0d-0d7f4e1f3a55")
@@ -127,7 +127,7 @@ def check_content(assignment: Assignment, *, size_bytes: int, media_type: str | 
     """The media type of a file that may be handed in; raises `Refused` for an empty one or a type not allowed."""
     if size_bytes == 0:
         raise Refused(RefusalReason.EMPTY, "The file is empty. Please check that you chose the right one.")
-    allowed = {TYPES[name] for name in assignment.allowed_types}
+    allowed = {MEDIA_TYPES[name] for name in assignment.allowed_types}
     if media_type is None or media_type not in allowed:
         names = ", ".join(assignment.allowed_types)
         detail = f"The file is of a type that this assignment does not take. It takes: {names}."

@@ -15,19 +15,19 @@ import zlib
 
 import filetype
 
-from services.submission.catalogue.domain import TYPES
+from shared.contracts import MEDIA_TYPES
 
 HEAD_BYTES = 64 * 1024
 TAIL_BYTES = 256 * 1024
 _MAX_MIMETYPE_BYTES = 64 * 1024
 
-_KNOWN = frozenset(TYPES.values())
+_KNOWN = frozenset(MEDIA_TYPES.values())
 _OOXML_FOLDERS = {
-    "word/": (TYPES["docx"], "application/vnd.ms-word.document.macroEnabled.12"),
-    "xl/": (TYPES["xlsx"], "application/vnd.ms-excel.sheet.macroEnabled.12"),
-    "ppt/": (TYPES["pptx"], "application/vnd.ms-powerpoint.presentation.macroEnabled.12"),
+    "word/": (MEDIA_TYPES["docx"], "application/vnd.ms-word.document.macroEnabled.12"),
+    "xl/": (MEDIA_TYPES["xlsx"], "application/vnd.ms-excel.sheet.macroEnabled.12"),
+    "ppt/": (MEDIA_TYPES["pptx"], "application/vnd.ms-powerpoint.presentation.macroEnabled.12"),
 }
-_ODF_TYPES = frozenset({TYPES["odt"], TYPES["ods"], TYPES["odp"]})
+_ODF_TYPES = frozenset({MEDIA_TYPES["odt"], MEDIA_TYPES["ods"], MEDIA_TYPES["odp"]})
 
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _BROKEN_ZIP = (
@@ -87,10 +87,10 @@ class TypeJudge:
             return _judge_zip(_Window(head, bytes(self._tail), self._size_bytes))
         guess: str | None = filetype.guess_mime(head) if head else None
         if head.startswith(_OLE_SIGNATURE):
-            return TYPES["doc"] if self._directory.is_word() else guess or _OLE
+            return MEDIA_TYPES["doc"] if self._directory.is_word() else guess or _OLE
         if guess in _KNOWN:
             return guess
-        return TYPES["txt"] if self._is_text(head) else guess
+        return MEDIA_TYPES["txt"] if self._is_text(head) else guess
 
     def _keep_tail(self, chunk: bytes) -> None:
         self._tail += chunk
@@ -190,7 +190,7 @@ def _judge_zip(window: _Window) -> str | None:
         with zipfile.ZipFile(window) as archive:
             return _judge_members(archive)
     except _PassedByError:
-        return TYPES["zip"]
+        return MEDIA_TYPES["zip"]
     except _BROKEN_ZIP:
         return None
 
@@ -201,13 +201,13 @@ def _judge_members(archive: zipfile.ZipFile) -> str:
         return _judge_ooxml(names)
     if "mimetype" in names and "META-INF/manifest.xml" in names:
         return _judge_odf(archive)
-    return TYPES["zip"]
+    return MEDIA_TYPES["zip"]
 
 
 def _judge_ooxml(names: list[str]) -> str:
     found = [folder for folder in _OOXML_FOLDERS if any(name.startswith(folder) for name in names)]
     if len(found) != 1:
-        return TYPES["zip"]
+        return MEDIA_TYPES["zip"]
     plain, with_macros = _OOXML_FOLDERS[found[0]]
     return with_macros if f"{found[0]}vbaProject.bin" in names else plain
 
@@ -215,10 +215,10 @@ def _judge_ooxml(names: list[str]) -> str:
 def _judge_odf(archive: zipfile.ZipFile) -> str:
     member = archive.getinfo("mimetype")
     if max(member.file_size, member.compress_size) > _MAX_MIMETYPE_BYTES:
-        return TYPES["zip"]
+        return MEDIA_TYPES["zip"]
     try:
         with archive.open(member) as mark:
             claimed = mark.read(_MAX_MIMETYPE_BYTES).decode("ascii", "replace").strip()
     except _BROKEN_ZIP:
-        return TYPES["zip"]
-    return claimed if claimed in _ODF_TYPES else TYPES["zip"]
+        return MEDIA_TYPES["zip"]
+    return claimed if claimed in _ODF_TYPES else MEDIA_TYPES["zip"]
