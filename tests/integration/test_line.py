@@ -171,6 +171,33 @@ def test_what_cannot_be_handed_in_is_refused_recorded_and_told(
     assert town.audit().violations == []
 
 
+def test_a_refused_retry_is_answered_again_and_told_once(town: Town) -> None:
+    first, again = (town.hand_in(ANN, content=b"\x7fELF" + bytes(100), key="one-key-for-both") for _ in range(2))
+    assert (again.status_code, again.json()["detail"]) == (first.status_code, first.json()["detail"])
+    town.settle()
+    assert len(town.rows("submission", "refusals")) == 1
+    assert [row["purpose"] for row in town.rows("notifier", "obligations")] == ["refused"]
+    assert town.audit().violations == []
+
+
+def test_a_key_that_was_refused_takes_another_file(town: Town) -> None:
+    town.hand_in(ANN, content=b"", key="one-key-for-both")
+    assert town.hand_in(ANN, key="one-key-for-both").json()["version"] == 1
+    wrong = town.hand_in(ANN, content=b"\x7fELF" + bytes(100), key="one-key-for-both")
+    assert (wrong.status_code, wrong.json()["code"]) == (415, "refused_wrong_type")
+    town.settle()
+    assert (len(town.rows("submission", "refusals")), len(town.rows("submission", "versions"))) == (1, 1)
+    purposes = sorted(str(row["purpose"]) for row in town.rows("notifier", "obligations"))
+    assert purposes == ["new_script", "receipt", "refused"]
+    assert town.audit().violations == []
+
+
+def test_keys_of_refusals_are_each_persons_own(town: Town) -> None:
+    for person in (ANN, BEN):
+        town.hand_in(person, content=b"", key="one-key-for-both")
+    assert len(town.rows("submission", "refusals")) == 2
+
+
 @pytest.mark.parametrize(
     ("assignment", "words"), [(PAST, "The cut-off for this assignment has passed"), (PAPER, "is handed in on paper")]
 )

@@ -664,4 +664,11 @@ BREAKAGES: tuple[Breakage, ...] = (
         new='for name, media_type in MEDIA_TYPES.items() if "sheet" not in media_type}',
         test="tests/unit/test_marking_suffixes.py::test_what_may_be_handed_in_is_downloaded_under_its_own_suffix",
     ),
+    Breakage(
+        name="a refused retry is told twice",
+        file="services/submission/submissions/handlers.py",
+        old="            if self.store.add_refusal(row | own, tx):\n",
+        new="            if [self.store.add_refusal(row | own, tx)]:\n",
+        test=_LINE + "test_a_refused_retry_is_answered_again_and_told_once",
+    ),
 )

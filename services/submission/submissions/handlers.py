@@ -256,7 +256,11 @@ class HandIn:
 
     @contextmanager
     def recording_refusals(self, attempt: Attempt, assignment: Assignment) -> Iterator[None]:
-        """Record and announce a refusal that passes through, then let it pass."""
+        """Record and announce a refusal that passes through, then let it pass.
+
+        Once for a key: who tries again under it is told by the answer, which speaks of what was just sent. What may be
+        handed in is accepted under a key that was refused before.
+        """
         try:
             yield
         except Refused as refused:
@@ -280,9 +284,10 @@ class HandIn:
                 refused_at=tx.now,
                 cut_off_at=assignment.cut_off_at,
             )
-            row = fact.model_dump(exclude={"presentation_id", "channel", "cut_off_at"}) | {"reason": str(fact.reason)}
-            self.store.add_refusal(row, tx)
-            tx.publish(fact)
+            row = fact.model_dump(exclude={"presentation_id", "channel", "cut_off_at"})
+            own = {"reason": str(fact.reason), "idempotency_key": attempt.idempotency_key}
+            if self.store.add_refusal(row | own, tx):
+                tx.publish(fact)
 
 
 class RulingHandlers:

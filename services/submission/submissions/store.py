@@ -56,6 +56,8 @@ refusal_table = sa.Table(
     sa.Column("submitted_by", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("refused_at", UtcDateTime, nullable=False),
+    sa.Column("idempotency_key", sa.Text),
+    sa.Index("refusal_idempotency", "submitted_by", "idempotency_key", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -86,8 +88,10 @@ class SubmissionStore:
     def add_version(self, row: Mapping[str, object], tx: Transaction) -> None:
         tx.connection.execute(sa.insert(version_table), [dict(row)])
 
-    def add_refusal(self, row: Mapping[str, object], tx: Transaction) -> None:
-        tx.connection.execute(sa.insert(refusal_table), [dict(row)])
+    def add_refusal(self, row: Mapping[str, object], tx: Transaction) -> bool:
+        """Record it, unless there is one under the same key; whether there was none."""
+        once = upsert(refusal_table, key=["submitted_by", "idempotency_key"], update=())
+        return tx.connection.execute(once, dict(row)).rowcount == 1
 
     def rule(self, rulings: Sequence[Mapping[str, object]], tx: Transaction) -> None:
         """Note marking's ruling; each has `which` (submission id), `what` and `why`."""
