@@ -6,12 +6,15 @@ from datetime import datetime
 
 from shared.clock import LONDON
 
+_EDGES = {0: "midnight", 12: "noon"}
+
 
 def describe_moment(moment: datetime) -> str:
     """A moment in UK local time, for example `Tuesday 24 November 2026, 12:00 noon (GMT)`.
 
-    Noon and midnight are named, because 12:00 is read both ways. In the minute that begins with them the seconds are
-    told, since there a second decides; otherwise they are left out. Raises `ValueError` for a moment without a zone.
+    Noon and midnight are named, because 12:00 is read both ways, and only they: a cut-off is one of them, and what is
+    later is late. So in the minute that begins with them the seconds are told, and in their second its parts; otherwise
+    they are left out. Raises `ValueError` for a moment without a zone.
     """
     if moment.tzinfo is None:
         message = "a moment needs its time zone"
@@ -21,8 +24,8 @@ def describe_moment(moment: datetime) -> str:
 
 
 def _time_of_day(local: datetime) -> str:
-    words = {"12:00:00": "12:00 noon", "00:00:00": "00:00 midnight"}
-    clock = f"{local:%H:%M:%S}"
-    if clock in words:
-        return words[clock]
-    return clock if local.minute == 0 and local.hour in (0, 12) else f"{local:%H:%M}"
+    if local.minute or local.hour not in _EDGES:
+        return f"{local:%H:%M}"
+    if local.second:
+        return f"{local:%H:%M:%S}"
+    return f"{local:%H:%M:%S.%f}".rstrip("0") if local.microsecond else f"{local:%H:%M} {_EDGES[local.hour]}"

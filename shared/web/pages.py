@@ -26,8 +26,6 @@ _STATES = {
     "held": "Waiting for a tutor",
     "allocated": "To collect",
     "collected": "Collected",
-    "taken": "This version is with your tutor's work",
-    "not_taken": "Kept, but an earlier version is being marked",
 }
 
 

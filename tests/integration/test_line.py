@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2 as httpx
 import jwt
 import pytest
 import structlog
@@ -295,3 +297,64 @@ def test_one_correlation_id_goes_from_the_request_to_the_delivery(town: Town) ->
     trail = town.get("/api/v1/operations/trail/my-own-thread", "operations", OPERATOR).json()
     names = {event["type"].split(".")[-2] for event in trail["events"]}
     assert {"SubmissionReceived", "VersionTaken", "ScriptAllocated"} <= names
+
+
+def collect(town: Town, work_id: str) -> None:
+    town.settle()
+    town.post(f"/api/v1/scripts/{work_id}/collection", "tutor", TUTOR)
+    town.settle()
+
+
+def words_of(page: str) -> str:
+    """The text of the page's main part, without marks."""
+    return " ".join(re.sub("<[^>]+>", " ", page.partition("<main")[2]).split())
+
+
+def test_a_student_reads_which_version_the_tutor_has(town: Town) -> None:
+    town.hand_in(ANN)
+    work_id = town.hand_in(ANN, content=PDF + b"second").json()["work_id"]
+    town.settle()
+    assert "Handed in version 2, on time" in words_of(town.get("/work", "student", ANN).text)
+    assert "Waiting for your tutor to collect it" in words_of(town.get(f"/assignments/{TMA}", "student", ANN).text)
+    collect(town, work_id)
+    town.hand_in(ANN, content=PDF + b"third")
+    town.settle()
+    home = words_of(town.get("/work", "student", ANN).text)
+    assert "With your tutor version 2, on time" in home
+    assert "Version 3 came later: it is kept, and your tutor is asked which one to mark" in home
+    page = words_of(town.get(f"/assignments/{TMA}", "student", ANN).text)
+    third, second, first = (page.index(f"Version {number} :") for number in (3, 2, 1))
+    assert "is asked which one to mark" in page[third:second]
+    assert "With your tutor, who collected it on" in page[second:first]
+    assert "replaced by a later version" in page[first:]
+
+
+def hand_in_by_page(town: Town, *, content: bytes, key: str | None = "12345678") -> httpx.Response:
+    headers = town.token("student", ANN)
+    query = f"?key={key}" if key is not None else ""
+    return town.client.post(f"/assignments/{TMA}{query}", files={"file": ("a.pdf", content)}, headers=headers)
+
+
+def test_a_page_that_was_used_before_explains_itself_and_offers_a_new_form(town: Town) -> None:
+    assert hand_in_by_page(town, content=PDF).status_code == 303
+    assert hand_in_by_page(town, content=PDF).status_code == 303
+    other = hand_in_by_page(town, content=PDF + b"other")
+    words = words_of(other.text)
+    assert (other.status_code, "Idempotency" in words) == (422, False)
+    assert "This page was used before to hand in another file" in words
+    (address,) = re.findall(r'action="(/assignments/[^"]+)"', other.text)
+    again = town.client.post(
+        address.replace("&amp;", "&"), files={"file": ("a.pdf", PDF)}, headers=town.token("student", ANN)
+    )
+    assert again.status_code == 303
+    assert len(town.rows("submission", "versions")) == 2
+
+
+def test_a_page_without_a_key_hands_nothing_in(town: Town) -> None:
+    assert hand_in_by_page(town, content=PDF, key=None).status_code == 422
+    assert hand_in_by_page(town, content=PDF, key="").status_code == 422
+    assert town.rows("submission", "versions") == []
+
+
+def test_a_file_larger_than_any_form_is_handed_in_by_the_page(town: Town) -> None:
+    assert hand_in_by_page(town, content=PDF + bytes(1024 * 1024)).status_code == 303

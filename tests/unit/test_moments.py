@@ -35,5 +35,15 @@ def test_a_moment_without_a_zone_is_not_guessed() -> None:
         describe_moment(datetime(2026, 11, 24, 12, 0))  # noqa: DTZ001 - that is the case
 
 
-def test_seconds_after_noon_are_not_called_noon() -> None:
-    assert describe_moment(datetime(2026, 11, 24, 12, 0, 1, tzinfo=UTC)).endswith("12:00:01 (GMT)")
+@pytest.mark.parametrize(
+    ("hour", "second", "microsecond", "words"),
+    [
+        (12, 1, 0, "12:00:01 (GMT)"),
+        (12, 0, 500_000, "12:00:00.5 (GMT)"),
+        (12, 0, 1, "12:00:00.000001 (GMT)"),
+        (0, 0, 40_000, "00:00:00.04 (GMT)"),
+        (12, 1, 900_000, "12:00:01 (GMT)"),
+    ],
+)
+def test_what_is_after_noon_or_midnight_is_not_called_so(hour: int, second: int, microsecond: int, words: str) -> None:
+    assert describe_moment(datetime(2026, 11, 24, hour, 0, second, microsecond, tzinfo=UTC)).endswith(words)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from enum import StrEnum
+from typing import ClassVar, Protocol
 
 from services.submission.catalogue.domain import Assignment
 from services.submission.deadlines.domain import CutOff, rule
@@ -133,3 +135,63 @@ def check_content(assignment: Assignment, *, size_bytes: int, media_type: str | 
         detail = f"The file is of a type that this assignment does not take. It takes: {names}."
         raise Refused(RefusalReason.WRONG_TYPE, detail)
     return media_type
+
+
+class Standing(StrEnum):
+    """How a version stands to the tutor, as far as the student can know."""
+
+    RECEIVED = "received"
+    """Marking has not ruled on it yet; that takes seconds."""
+    WAITING = "waiting"
+    """It is the one that the tutor will collect, unless a later one replaces it."""
+    WITH_TUTOR = "with_tutor"
+    REPLACED = "replaced"
+    KEPT = "kept"
+    """It came after the tutor had collected an earlier one, and the tutor is asked."""
+
+
+class Ruled(Protocol):
+    """A version with what marking ruled on it."""
+
+    @property
+    def submission_id(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def ruling(self) -> str | None: ...
+    @property
+    def collected_at(self) -> datetime | None: ...
+
+
+def standings(versions: Sequence[Ruled]) -> Mapping[str, Standing]:
+    """How each version of one piece of work stands, by its submission; whatever order they are in."""
+    last_taken = max((each.version for each in versions if each.ruling == "taken" or each.collected_at), default=0)
+    return {each.submission_id: _standing(each, last_taken) for each in versions}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A piece of work in a word: the version that the tutor has, else the latest; and those that came after it."""
+
+    chosen: Ruled
+    with_tutor: bool
+    later: Sequence[Ruled]
+
+
+def summary_of(versions: Sequence[Ruled]) -> Summary:
+    """Of one or more versions, whatever order they are in."""
+    in_order = sorted(versions, key=lambda each: each.version)
+    collected = [each for each in in_order if each.collected_at is not None]
+    chosen = (collected or in_order)[-1]
+    later = [each for each in in_order if each.version > chosen.version]
+    return Summary(chosen=chosen, with_tutor=bool(collected), later=later)
+
+
+def _standing(version: Ruled, last_taken: int) -> Standing:
+    if version.collected_at is not None:
+        return Standing.WITH_TUTOR
+    if version.ruling is None:
+        return Standing.RECEIVED
+    if version.ruling == "not_taken":
+        return Standing.KEPT
+    return Standing.WAITING if version.version == last_taken else Standing.REPLACED

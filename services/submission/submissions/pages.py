@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 from services.submission.catalogue.views import CatalogueViews
 from services.submission.submissions.api import attempt_of, receive
-from services.submission.submissions.domain import Refused, closed
+from services.submission.submissions.domain import KeyReused, Refused, closed, standings, summary_of
 from services.submission.submissions.handlers import HandIn
 from services.submission.submissions.receipts import BadReceipt, verify
 from services.submission.submissions.views import SubmissionViews
@@ -25,6 +26,10 @@ from shared.web.sessions import check_form, quiet_principal_of, require
 from shared.web.tokens import Principal
 
 Student = Annotated[Principal, Depends(require("student"))]
+USED_BEFORE = (
+    "This page was used before to hand in another file, for which you hold a receipt. If this file is to be a new "
+    "version, choose it again here and hand it in."
+)
 START = {"student": "/work", "tutor": "/tutor", "operations": "/operations"}
 
 
@@ -48,8 +53,14 @@ class StudentPages:
         of_assignment: dict[str, list[Any]] = defaultdict(list)
         for version in versions:
             of_assignment[version.assignment_id].append(version)
+        works = {assignment_id: summary_of(mine) for assignment_id, mine in of_assignment.items()}
         return self.pages.render(
-            request, "submission/work.html", assignments=assignments, versions=of_assignment, now=self.now()
+            request,
+            "submission/work.html",
+            assignments=assignments,
+            works=works,
+            standings={each: how for mine in of_assignment.values() for each, how in standings(mine).items()},
+            now=self.now(),
         )
 
     def assignment(self, request: Request, assignment_id: str, student: Principal, **problem: Any) -> Response:  # noqa: ANN401
@@ -71,6 +82,7 @@ class StudentPages:
             status_code=problem.get("status", 200),
             assignment=assignment,
             versions=versions,
+            standings=standings(versions),
             key=str(uuid.uuid4()),
             problem=problem.get("detail"),
             closed=closed(assignment, now=self.now()),
@@ -112,14 +124,18 @@ def _add_handing_in(router: APIRouter, parts: StudentPages) -> None:
         assignment_id: str,
         student: Student,
         csrf_token: Annotated[str, Query()] = "",
-        key: Annotated[str, Query(min_length=8, max_length=200)] = "",
+        *,
+        key: Annotated[str, Query(min_length=8, max_length=200)],
     ) -> Response:
         check_form(request, student, csrf_token)
         attempt = attempt_of(request, assignment_id, student, key=key, channel=Channel.WEB, database=parts.database)
         try:
             accepted, _ = await receive(request, parts.hand_in, attempt)
-        except (Refused, BadUpload) as error:
-            return parts.assignment(request, assignment_id, student, detail=error.detail, status=error.status)
+        except (Refused, BadUpload, KeyReused) as error:
+            detail = USED_BEFORE if isinstance(error, KeyReused) else error.detail
+            return await run_in_threadpool(
+                parts.assignment, request, assignment_id, student, detail=detail, status=error.status
+            )
         return RedirectResponse(f"/receipts/{accepted.submission_id}", status_code=303)
 
     @router.get("/receipts/{submission_id}")
