@@ -19,7 +19,7 @@ from shared.contracts import TOPICS
 from shared.disk import make_folder_durably
 from shared.errors import Conflict, Unavailable
 from shared.housekeeping import Chore, Housekeeping
-from shared.inspection import Inspection
+from shared.inspection import Inspection, is_in_flight
 from shared.messaging.consumer import Consumer, ConsumerLoop
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.relay import Relay
@@ -126,8 +126,8 @@ class Embedded:
         one that was. So the answer counts only when nothing was committed from its beginning to its end.
         """
         before = self._commits()
-        quiet = self._all_read() and not any(_in_flight(service.inspection.status()) for service in self.services)
-        return quiet and before == self._commits()
+        moving = any(is_in_flight(service.database) or service.in_flight() for service in self.services)
+        return self._all_read() and not moving and before == self._commits()
 
     def _no_room(self) -> Mapping[str, str]:
         self.platform.objects.ready()
@@ -182,12 +182,6 @@ def _asked(part: str, ask: Callable[[], Mapping[str, str]]) -> Mapping[str, str]
         return ask()
     except Unavailable as error:
         return {part: f"waits: {error.code}"}
-
-
-def _in_flight(status: Mapping[str, object]) -> bool:
-    deliveries = status.get("deliveries", {})
-    unsent = isinstance(deliveries, dict) and any(deliveries.get(name) for name in ("queued", "sending", "uncertain"))
-    return bool(status["unpublished"] or status["lag"] or status["timers_due"] or unsent)
 
 
 @contextmanager

@@ -44,6 +44,14 @@ def outbox_facts(database: Database, *, after: str = "", limit: int = 1000) -> l
         ]
 
 
+def is_in_flight(database: Database) -> bool:
+    """Whether a fact is to be published or a timer is due; looks at the ends of two indexes, however much there was."""
+    unpublished = sa.exists().where(outbox.c.published_at.is_(None))
+    due = sa.exists().where(timer.c.due_at <= database.clock.now())
+    with database.reading() as connection:
+        return bool(connection.scalar(sa.select(sa.or_(unpublished, due))))
+
+
 def messaging_status(database: Database, bus: Bus | None = None) -> dict[str, object]:
     """Backlog, lag and dead letters of one service; `lag` is None where there is no bus to ask."""
     unpublished = outbox.c.published_at.is_(None)

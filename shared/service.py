@@ -42,6 +42,7 @@ class Service:
 
     `recover` puts right what a crash left behind; it runs before anything else does, when nothing is under way.
     `problems` names what is not well in it, with words for everybody; it is asked often and answers from memory.
+    `in_flight` tells whether it has work of its own to do yet, beyond facts and timers, at a cost that does not grow.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Service:
     recover: Sequence[Callable[[], object]] = ()
     chores: Sequence[Chore] = ()
     problems: Callable[[], Mapping[str, str]] = dict
+    in_flight: Callable[[], bool] = bool
     inspection: Inspection
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.notifier.channels.file_channel import FileChannel
 from services.notifier.deliveries.handlers import DIGEST, Dispatcher, Sender, SenderSettings, Stores
-from services.notifier.deliveries.store import DeliveryStore
+from services.notifier.deliveries.store import DeliveryStore, has_unfinished
 from services.notifier.directory.handlers import Directory
 from services.notifier.directory.store import DirectoryStore
 from services.notifier.inspection import NotifierInspection
@@ -51,5 +51,6 @@ class Notifier:
             timer_handlers={DIGEST: dispatcher.fire},
             routers=[api.routes(inbox), pages.routes(inbox, platform.pages)],
             loops=[Sender(database, stores, self.channel, sender_settings)],
+            in_flight=lambda: has_unfinished(database),
             inspection=NotifierInspection(database, lambda: messaging_status(database, platform.bus)),
         )

@@ -164,6 +164,11 @@ class Consumer:
         for kind, group in groupby(new, key=lambda message: message.type):
             self._hand_over(kind, list(group), tx)
 
+    def pass_over(self, ce_id: str, tx: Transaction) -> None:
+        """Note a fact as seen without applying it: should it come again, it has no effect."""
+        row = {"consumer": self.name, "ce_id": ce_id, "handled_at": tx.now}
+        tx.connection.execute(upsert(inbox, key=["consumer", "ce_id"], update=()), [row])
+
     def prune(self) -> int:
         """Delete a step of the ids that were seen more than fourteen days ago; returns how many."""
         with self.database.transaction() as tx:

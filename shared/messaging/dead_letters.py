@@ -85,13 +85,18 @@ class DeadLetters:
         return applied
 
     def discard(self, letter_id: int | str, reason: str, *, actor: str = "system") -> None:
-        """Give the buried message up; the next parked one of its key takes its place. `Conflict` when not buried."""
+        """Give the buried message up, should it come again as well; the next parked one of its key takes its place.
+
+        `Conflict` when it is not buried.
+        """
         with self.database.transaction() as tx:
             letter = self._one(tx.connection, letter_id)
             if letter.state != "buried":
                 detail = f"Dead letter {letter_id} is {letter.state}; only a buried one can be discarded."
                 raise Conflict(detail)
             self._resolve(tx, letter, state="discarded", resolution=f"discarded by {actor}: {reason}")
+            if "ce_id" in letter.headers:
+                self.consumer.pass_over(letter.headers["ce_id"], tx)
             self._promote(tx, letter)
 
     def _promote(self, tx: Transaction, letter: DeadLetter) -> DeadLetter | None:

@@ -307,6 +307,23 @@ def test_discarding_brings_the_next_parked_one_forward(pipe: Pipe) -> None:
     assert pipe.effects() == [("w2", 2)]
 
 
+def test_what_was_discarded_has_no_effect_when_it_comes_again(pipe: Pipe) -> None:
+    pipe.trouble = broken("w2")
+    (record,) = pipe.records(received("w2"))
+    pipe.handle_records([record])
+    pipe.letters.discard(pipe.letters.list()[0].id, "the test said so")
+    pipe.trouble = lambda _fact: None
+    pipe.handle_records([replace(record, offset=1)])
+    assert (pipe.effects(), pipe.letters.list()) == ([], [])
+
+
+def test_bytes_that_are_no_fact_can_be_discarded(pipe: Pipe) -> None:
+    (record,) = pipe.records(received("w1"))
+    pipe.handle_records([replace(record, headers={})])
+    pipe.letters.discard(pipe.letters.list()[0].id, "the test said so")
+    assert pipe.letters.list() == []
+
+
 def test_when_everything_fails_the_consumer_stops_instead_of_burying_it_all(pipe: Pipe) -> None:
     pipe.trouble = lambda _fact: Rejected("a bad release")
     pipe.publish(*(received(f"w{n}") for n in range(10)))
