@@ -63,6 +63,30 @@ def test_a_mistake_has_its_line_and_field(old: str, new: str, where: tuple[int, 
     assert where in mistakes_in(WHOLE.replace(old, new))
 
 
+@pytest.mark.parametrize("day", ["2026-02-30", "2026-13-01", "2026-12-01 25:00:00", "!!timestamp soon"])
+def test_a_day_that_is_not_in_the_calendar_is_told_with_its_place(day: str) -> None:
+    assert mistakes_in(WHOLE.replace("2026-12-01", day)) == [(10, "modules[0].presentations[0].assignments[0].cut_off")]
+
+
+@pytest.mark.parametrize("value", ["!!int many", "!!bool perhaps", "0x_", "!!float x"])
+def test_a_value_that_is_not_of_its_type_is_told_with_its_place(value: str) -> None:
+    assert mistakes_in(WHOLE.replace("P1234567, name: Ann", f"P1234567, name: {value}"))[0] == (2, "students[0].name")
+
+
+def test_a_field_that_stands_twice_is_a_mistake_and_not_the_last_one() -> None:
+    text = WHOLE.replace("        withdrawn:", "        enrolled: []\n        withdrawn:") + "students: []\n"
+    assert mistakes_in(text) == [(16, "students"), (12, "modules[0].presentations[0].enrolled")]
+
+
+def test_all_that_cannot_be_read_is_told_at_once() -> None:
+    text = WHOLE.replace("2026-12-01", "2026-02-30").replace("name: Ann", "name: Ann, name: Anne")
+    assert mistakes_in(text) == [(2, "students[0].name"), (10, "modules[0].presentations[0].assignments[0].cut_off")]
+
+
+def test_a_list_that_holds_itself_is_no_catalogue() -> None:
+    assert mistakes_in("students: &all [*all]\n")
+
+
 @pytest.mark.parametrize(("text", "line"), [("", 1), ("- a list", 1), ("students:\n  - {name: Ann", 2)])
 def test_what_is_no_catalogue_is_said_to_be_none(text: str, line: int) -> None:
     assert mistakes_in(text)[0] == (line, "the file")

@@ -72,12 +72,65 @@ def _parsed(text: str) -> tuple[yaml.Node | None, object]:
     loader = yaml.SafeLoader(text)
     try:
         root = loader.get_single_node()
-        return root, None if root is None else loader.construct_document(root)
+        if root is None:
+            return None, None
+        mistakes = list(_unreadable(root, loader, (), set()))
+        if mistakes:
+            raise CatalogueMistakes(mistakes)
+        return root, loader.construct_document(root)
     finally:
         loader.dispose()
 
 
 Path = tuple[str | int, ...]
+
+_NO_VALUE = (ValueError, KeyError, AttributeError, OverflowError)
+"""What the library lets through from where it makes values of words, such as a day that no calendar has."""
+
+
+def _unreadable(node: yaml.Node, loader: yaml.SafeLoader, path: Path, seen: set[int]) -> Iterator[Mistake]:
+    """Fields that stand twice in one place, of which the last would win, and words that are no value of their type."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        yield from _twice(node, path)
+    elif isinstance(node, yaml.ScalarNode) and not _is_value(node, loader):
+        message = f"{node.value!r} is no valid {node.tag.rpartition(':')[2]}"
+        yield Mistake(line=node.start_mark.line + 1, field=_dotted(path), message=message)
+    for part, child in _parts(node):
+        yield from _unreadable(child, loader, (*path, *part), seen)
+
+
+def _twice(node: yaml.MappingNode, path: Path) -> Iterator[Mistake]:
+    known: set[str] = set()
+    for key, _value in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            if key.value in known:
+                line = key.start_mark.line + 1
+                yield Mistake(line=line, field=_dotted((*path, key.value)), message="stands here a second time")
+            known.add(key.value)
+
+
+def _is_value(node: yaml.ScalarNode, loader: yaml.SafeLoader) -> bool:
+    try:
+        loader.construct_object(node)
+    except _NO_VALUE:
+        return False
+    except yaml.constructor.ConstructorError:  # a merge key is none by itself; all else is told when the whole is made
+        return True
+    return True
+
+
+def _parts(node: yaml.Node) -> Iterator[tuple[Path, yaml.Node]]:
+    """What a node holds, each with what it adds to the path; a key stands where its mapping does."""
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield (index,), item
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield (), key
+            yield (str(key.value),), value
 
 
 def _mistake(root: yaml.Node, item: Any) -> Mistake:  # noqa: ANN401 - pydantic's error details
