@@ -37,7 +37,7 @@ def opened_or_new(settings: Settings | None = None) -> Iterator[Embedded]:
     configure_logs(settings.command_log_level)
     system = Embedded(_in_its_own_time(settings))
     try:
-        system.platform.claim_time()
+        system.platform.check_time()
         yield system
     finally:
         system.platform.close()

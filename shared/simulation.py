@@ -29,6 +29,14 @@ def claim_time(database: Database) -> None:
             raise OtherTime(_REPLAY_ON_REAL if tx.simulated else _REAL_ON_REPLAY)
 
 
+def check_time(database: Database) -> None:
+    """Raises `OtherTime` when the database was marked as one of the other time; marks nothing."""
+    with database.reading() as connection:
+        claimed = connection.execute(sa.select(time_source.c.simulated)).scalar_one_or_none()
+    if claimed is not None and claimed != database.clock.simulated:
+        raise OtherTime(_REPLAY_ON_REAL if database.clock.simulated else _REAL_ON_REPLAY)
+
+
 _REPLAY_ON_REAL = "A replay needs an empty folder of its own: set ETMA_DATA_DIR to another one."
 _REAL_ON_REPLAY = "It was made by a replay, in simulated time. Set ETMA_DATA_DIR to another folder."
 

@@ -14,7 +14,7 @@ from shared.messaging.tables import HISTORY as MESSAGING
 from shared.migrations.history import History
 from shared.migrations.migrate import migrate
 from shared.settings import BadSettings, Settings
-from shared.simulation import claim_time
+from shared.simulation import check_time, claim_time
 from shared.stepped_clock import SteppedClock
 from shared.storage.file_store import FileStore
 from shared.storage.port import ObjectStore
@@ -48,6 +48,11 @@ class Platform:
         """Mark all databases as ones of this clock's time; raises `OtherTime` when one is of the other."""
         for database in self._databases:
             claim_time(database)
+
+    def check_time(self) -> None:
+        """Raises `OtherTime` when a database is of the other time; a command that may only look marks nothing."""
+        for database in self._databases:
+            check_time(database)
 
     def close(self) -> None:
         for database in self._databases:
