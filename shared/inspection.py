@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from shared.database import Database
 from shared.messaging.bus import Bus
-from shared.messaging.tables import dead_letter, outbox, progress, timer
+from shared.messaging.tables import dead_letter, key_sequence, outbox, progress, timer
 
 
 class Inspection(Protocol):
@@ -35,7 +35,12 @@ def outbox_facts(database: Database, *, after: str = "", limit: int = 1000) -> l
                 "position": f"{row.position:012d}",
                 "ce_id": row.ce_id,
                 "type": row.type,
+                "topic": row.topic,
                 "key": row.key,
+                "sequence": int(row.headers.get("ce_sequence", 0)),
+                "actor": row.headers.get("ce_actor"),
+                "correlation_id": row.headers.get("ce_correlationid"),
+                "causation_id": row.headers.get("ce_causationid"),
                 "recorded_at": row.recorded_at.isoformat(),
                 "published_at": row.published_at.isoformat() if row.published_at else None,
                 "value": row.value.decode(),
@@ -50,6 +55,14 @@ def is_in_flight(database: Database) -> bool:
     due = sa.exists().where(timer.c.due_at <= database.clock.now())
     with database.reading() as connection:
         return bool(connection.scalar(sa.select(sa.or_(unpublished, due))))
+
+
+def counter_facts(database: Database, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
+    """The kind `counters` of every service: how many facts it said of each key."""
+    key = key_sequence.c.key
+    said = sa.select(key.label("position"), key, key_sequence.c.sequence).where(key_sequence.c.sequence > 0)
+    with database.reading() as connection:
+        return [dict(row) for row in connection.execute(said.where(key > after).order_by(key).limit(limit)).mappings()]
 
 
 def messaging_status(database: Database, bus: Bus | None = None) -> dict[str, object]:

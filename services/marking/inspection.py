@@ -1,14 +1,21 @@
-"""What marking tells operations: kinds `rulings`, `scripts` and `outbox`."""
+"""What marking tells operations.
+
+Kinds `rulings` and `scripts`, what it knows of others as `assignments`, `groups` (with their members) and `persons`
+(references only), and `outbox` and `counters`.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
 from services.marking.allocation.store import ruling_table, script_table
+from services.marking.tutors.store import assignment_table, group_table, member_table, person_table
 from shared.database import Database
-from shared.inspection import messaging_status, outbox_facts
+from shared.inspection import counter_facts, messaging_status, outbox_facts
 from shared.messaging.bus import Bus
 
 
@@ -20,11 +27,11 @@ class MarkingInspection:
         self.bus = bus
 
     def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
-        if kind == "outbox":
-            return outbox_facts(self.database, after=after, limit=limit)
-        query = {"rulings": _rulings, "scripts": _scripts}[kind](after)
+        if kind in _MESSAGING:
+            return _MESSAGING[kind](self.database, after=after, limit=limit)
         with self.database.reading() as connection:
-            return [_plain(row) for row in connection.execute(query.limit(limit)).mappings()]
+            rows = [_plain(row) for row in connection.execute(_QUERIES[kind](after).limit(limit)).mappings()]
+            return _with_members(rows, connection) if kind == "groups" else rows
 
     def status(self) -> dict[str, object]:
         query = sa.select(script_table.c.state, sa.func.count()).group_by(script_table.c.state)
@@ -37,9 +44,30 @@ def _rulings(after: str) -> sa.Select[Any]:
     return sa.select(ruling_table).where(ruling_table.c.position > int(after or 0)).order_by(ruling_table.c.position)
 
 
-def _scripts(after: str) -> sa.Select[Any]:
-    position = script_table.c.work_id.label("position")
-    return sa.select(script_table, position).where(script_table.c.work_id > after).order_by(script_table.c.work_id)
+def _keyed(key: sa.Column[Any], *columns: sa.Column[Any] | sa.Table) -> Callable[[str], sa.Select[Any]]:
+    return lambda after: sa.select(*columns, key.label("position")).where(key > after).order_by(key)
+
+
+_MESSAGING = {"outbox": outbox_facts, "counters": counter_facts}
+_QUERIES: Mapping[str, Callable[[str], sa.Select[Any]]] = {
+    "rulings": _rulings,
+    "scripts": _keyed(script_table.c.work_id, script_table),
+    "assignments": _keyed(assignment_table.c.assignment_id, assignment_table),
+    "groups": _keyed(group_table.c.group_id, group_table),
+    "persons": _keyed(person_table.c.person_ref, person_table.c.person_ref, person_table.c.revision),
+}
+
+
+def _with_members(groups: list[dict[str, object]], connection: sa.Connection) -> list[dict[str, object]]:
+    """Give each group of a page its members, in order."""
+    if not groups:
+        return []
+    first, last = groups[0]["group_id"], groups[-1]["group_id"]
+    within = sa.select(member_table).where(member_table.c.group_id.between(first, last))
+    members = defaultdict(list)
+    for row in connection.execute(within.order_by(member_table.c.group_id, member_table.c.person_ref)):
+        members[row.group_id].append(row.person_ref)
+    return [{**group, "member_refs": members[group["group_id"]]} for group in groups]
 
 
 def _plain(row: Any) -> dict[str, object]:  # noqa: ANN401 - a row's mapping

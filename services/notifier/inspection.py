@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from services.notifier.deliveries.store import deliveries
+from services.notifier.directory.store import assignments, persons
 from services.notifier.obligations.store import obligations
 from shared.database import Database
 from shared.errors import NotFound
+from shared.inspection import counter_facts, outbox_facts
 
 _OBLIGATIONS = sa.select(
     obligations.c.obligation_id.label("position"),
@@ -47,9 +50,20 @@ _DELIVERIES = sa.select(
     _TOLD.label("obligations"),
 )
 
+_PERSONS = sa.select(persons.c.person_ref.label("position"), persons.c.person_ref, persons.c.revision)
+_ASSIGNMENTS = sa.select(assignments, assignments.c.assignment_id.label("position"))
+
+_KEYED: Mapping[str, tuple[sa.Select[Any], sa.Column[Any]]] = {
+    "obligations": (_OBLIGATIONS, obligations.c.obligation_id),
+    "deliveries": (_DELIVERIES, deliveries.c.delivery_id),
+    "persons": (_PERSONS, persons.c.person_ref),
+    "assignments": (_ASSIGNMENTS, assignments.c.assignment_id),
+}
+_MESSAGING = {"outbox": outbox_facts, "counters": counter_facts}
+
 
 class NotifierInspection:
-    """Kinds `obligations` and `deliveries`, paged by key.
+    """Kinds `obligations`, `deliveries`, `persons` (references only) and `assignments`, paged by key; see also `kinds`.
 
     `messaging` tells how outbox, progress and dead letters are.
     """
@@ -62,6 +76,10 @@ class NotifierInspection:
         self.kinds = {
             "obligations": "who must be told what because of which event",
             "deliveries": "messages, and how they went out",
+            "persons": "whom this service knows, by reference and revision",
+            "assignments": "what this service knows of assignments",
+            "outbox": "facts that this service published",
+            "counters": "how many facts it said of each key",
         }
 
     def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
@@ -69,10 +87,9 @@ class NotifierInspection:
         if kind not in self.kinds:
             message = f"the notifier has no facts of kind {kind!r}"
             raise NotFound(message)
-        rows, key = {
-            "obligations": (_OBLIGATIONS, obligations.c.obligation_id),
-            "deliveries": (_DELIVERIES, deliveries.c.delivery_id),
-        }[kind]
+        if kind in _MESSAGING:
+            return _MESSAGING[kind](self.database, after=after, limit=limit)
+        rows, key = _KEYED[kind]
         with self.database.reading() as connection:
             page = connection.execute(rows.where(key > after).order_by(key).limit(limit)).mappings()
             return [{name: _plain(value) for name, value in row.items()} for row in page]

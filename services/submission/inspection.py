@@ -1,4 +1,8 @@
-"""What submission tells operations: kinds `versions`, `refusals` and `outbox`."""
+"""What submission tells operations.
+
+Kinds `versions` and `refusals`, of the catalogue `assignments`, `enrolments`, `tutors` and `groups`, and `outbox` and
+`counters`.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,25 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.submission.catalogue.store import (
+    KEYS,
+    assignment_table,
+    enrolment_table,
+    group_table,
+    tutor_table,
+)
 from services.submission.submissions.store import refusal_table, version_table
 from shared.database import Database
-from shared.inspection import messaging_status, outbox_facts
+from shared.inspection import counter_facts, messaging_status, outbox_facts
 from shared.messaging.bus import Bus
 
-_TABLES = {"versions": version_table, "refusals": refusal_table}
+_NUMBERED = {"versions": version_table, "refusals": refusal_table}
+_CATALOGUE = {
+    "assignments": assignment_table,
+    "enrolments": enrolment_table,
+    "tutors": tutor_table,
+    "groups": group_table,
+}
 
 
 class SubmissionInspection:
@@ -22,15 +39,26 @@ class SubmissionInspection:
         self.bus = bus
 
     def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
-        if kind == "outbox":
-            return outbox_facts(self.database, after=after, limit=limit)
-        table = _TABLES[kind]
-        query = sa.select(table).where(table.c.position > int(after or 0)).order_by(table.c.position).limit(limit)
+        if kind in _MESSAGING:
+            return _MESSAGING[kind](self.database, after=after, limit=limit)
+        query = _of_catalogue(_CATALOGUE[kind], after) if kind in _CATALOGUE else _numbered(_NUMBERED[kind], after)
         with self.database.reading() as connection:
-            return [_plain(row) for row in connection.execute(query).mappings()]
+            return [_plain(row) for row in connection.execute(query.limit(limit)).mappings()]
 
     def status(self) -> dict[str, object]:
         return messaging_status(self.database, self.bus)
+
+
+_MESSAGING = {"outbox": outbox_facts, "counters": counter_facts}
+
+
+def _numbered(table: sa.Table, after: str) -> sa.Select[Any]:
+    return sa.select(table).where(table.c.position > int(after or 0)).order_by(table.c.position)
+
+
+def _of_catalogue(table: sa.Table, after: str) -> sa.Select[Any]:
+    key = table.c[KEYS[table]]
+    return sa.select(table, key.label("position")).where(key > after).order_by(key)
 
 
 def _plain(row: Any) -> dict[str, object]:  # noqa: ANN401 - a row's mapping
@@ -40,4 +68,5 @@ def _plain(row: Any) -> dict[str, object]:  # noqa: ANN401 - a row's mapping
         for name, value in row.items()
         if name not in hidden
     }
-    return plain | {"position": f"{row['position']:012d}"}
+    position = plain["position"]
+    return plain | {"position": f"{position:012d}" if isinstance(position, int) else position}

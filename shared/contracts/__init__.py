@@ -40,6 +40,7 @@ from shared.contracts.submission import (
     SubmissionReceived,
     SubmissionRefused,
     SubmissionStatus,
+    work_id_of,
 )
 
 __all__ = [
@@ -81,4 +82,5 @@ __all__ = [
     "VersionNotTaken",
     "VersionTaken",
     "fact_type",
+    "work_id_of",
 ]

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from uuid import UUID, uuid5
+
 from shared.contracts.base import Fact, FactEnum, Moment, Topic
 from shared.contracts.catalogue import AssignmentKind
 
 SUBMISSION = Topic(name="etma.submission.v1", producer="submission")
+
+WORK_NAMESPACE = UUID("6f1c62d0-5a43-5c1e-9f0d-0d7f4e1f3a55")
+
+
+def work_id_of(assignment_id: str, person_ref: str) -> str:
+    """The id of a student's work on an assignment; the same everywhere, for ever."""
+    return str(uuid5(WORK_NAMESPACE, f"{assignment_id}\x1f{person_ref}"))
 
 
 class Band(FactEnum):

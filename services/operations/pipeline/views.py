@@ -75,6 +75,22 @@ class PipelineViews:
         """Ask every service; one that cannot be asked is told apart from one with nothing to say."""
         return [_status(name, inspection) for name, inspection in self.inspections().items()]
 
+    def page(self, *, after: str, limit: int) -> list[dict[str, object]]:
+        """Return the stage of each work in order of its id behind `after`, as JSON-able rows."""
+        work_id = stages.c.work_id
+        query = sa.select(work_id.label("position"), work_id, stages.c.assignment_id, stages.c.stage)
+        return self._rows(query.where(work_id > after).order_by(work_id).limit(limit))
+
+    def page_of_counts(self, *, after: str, limit: int) -> list[dict[str, object]]:
+        """Return the kept counters in order behind position `after`, as JSON-able rows."""
+        position = counts.c.assignment_id + "/" + counts.c.stage
+        query = sa.select(position.label("position"), counts).where(position > after)
+        return self._rows(query.order_by(position).limit(limit))
+
+    def _rows(self, query: sa.Select[Any]) -> list[dict[str, object]]:
+        with self.database.reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
 
 def _oldest(stage: Stage, assignment_id: str | None) -> sa.Select[Any]:
     oldest = sa.select(stages.c.since).where(stages.c.stage == stage).order_by(stages.c.since).limit(1)

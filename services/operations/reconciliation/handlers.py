@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections import ChainMap, Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from services.operations.reconciliation import domain, streams
-from services.operations.reconciliation.domain import (
+from services.operations.reconciliation import streams
+from services.operations.reconciliation.domain import announced, arrivals, marked, states, told
+from services.operations.reconciliation.domain.model import (
     ChainLink,
     Claim,
     Code,
     Delivery,
-    Fact,
+    Refusal,
     Report,
+    Ruling,
+    Script,
     Settling,
     Version,
     Violation,
+    digest_of,
 )
 from services.operations.reconciliation.journal import receipts_under
+from services.operations.reconciliation.ledger import Ledger
 from shared.errors import EtmaError, Unavailable
 from shared.inspection import Inspection
+from shared.messaging.tables import ARCHIVED
 from shared.storage.port import ORPHANS_KEPT, ObjectMissing, ObjectStore
 
 Verify = Callable[[str], Mapping[str, Any]]
@@ -34,6 +40,18 @@ ReadMail = Callable[[], Iterable[str]]
 """The Message-ID of every message that the mail channel holds, as often as it holds it."""
 
 SETTLE_SECONDS = 60.0
+DIGEST_WINDOW_SECONDS = 900.0
+
+OUTAGE = timedelta(hours=1)
+"""How much older than the settling time a message under way may be: as long as nobody minds that mail does not go."""
+
+KEPT = {
+    "identity": ("persons",),
+    "submission": ("assignments", "enrolments", "tutors", "groups"),
+    "marking": ("assignments", "groups", "persons"),
+    "notifier": ("assignments", "persons"),
+}
+"""The things of which services keep the state that was said last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +59,7 @@ class Question:
     """What an audit shall look at.
 
     `now` is the services' clock, `machine_now` the machine's, by which the object store dates; they differ in a replay.
+    `digest_window_seconds` is how long the notifier gathers news for a tutor's mail.
     """
 
     now: datetime
@@ -48,11 +67,19 @@ class Question:
     receipts: Path | None = None
     settled: bool = False
     settle_seconds: float = SETTLE_SECONDS
+    digest_window_seconds: float = DIGEST_WINDOW_SECONDS
 
     @property
     def settling(self) -> Settling:
         """How the facts' ages are judged."""
-        return Settling(cut=self.now - timedelta(seconds=self.settle_seconds), settled=self.settled)
+        cut = self.now - timedelta(seconds=self.settle_seconds)
+        return Settling(
+            cut=cut,
+            sent_by=cut - OUTAGE,
+            gathered_by=cut - timedelta(seconds=self.digest_window_seconds),
+            archived_since=self.now - ARCHIVED,
+            settled=self.settled,
+        )
 
 
 @dataclass
@@ -61,8 +88,8 @@ class _Evidence:
 
     claims: dict[bytes, Claim] = field(default_factory=dict)
     versions: dict[str, Version] = field(default_factory=dict)
-    facts: dict[str, Fact] = field(default_factory=dict)
-    written: set[str] = field(default_factory=set)
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
 
 
 class Audit:
@@ -85,7 +112,7 @@ class Audit:
         self.read_mail = read_mail
 
     def run(self, question: Question) -> Report:
-        """Return what was found; raises `Unavailable` when a stream or the object store cannot be read."""
+        """Return what was found; raises `Unavailable` when a stream, the store or the receipts cannot be read."""
         report, evidence = Report(), _Evidence()
         self._read_journal(question, evidence, report)
         self._check_versions(evidence, report)
@@ -93,6 +120,7 @@ class Audit:
         self._check_facts(question.settling, evidence, report)
         self._check_marking(question.settling, evidence, report)
         self._check_telling(question.settling, evidence, report)
+        self._check_states(question.settling, evidence, report)
         self._check_messaging(question.settling, report)
         return report
 
@@ -110,6 +138,9 @@ class Audit:
                 report.violations.append(forged)
             else:
                 evidence.claims[claim.digest] = claim
+        if not report.counts["receipts"]:
+            message = f"there is no receipt in {question.receipts}: one a line, in files *.jsonl, *.jws or *.txt"
+            raise Unavailable(message)
 
     def _claim(self, receipt: str) -> Claim | None:
         try:
@@ -120,24 +151,27 @@ class Audit:
             return None
 
     def _check_versions(self, evidence: _Evidence, report: Report) -> None:
-        for version in streams.read(self.inspections["submission"], "versions", streams.VERSION):
+        submission = self.inspections["submission"]
+        for version in streams.read(submission, "versions", streams.VERSION):
             evidence.versions[version.submission_id] = version
+            report.violations.extend(arrivals.check_work(version))
             report.violations.extend(self._check_stored_receipt(version, evidence.claims))
         for claim in evidence.claims.values():
-            report.violations.extend(domain.check_receipt(claim, evidence.versions.get(claim.submission_id)))
-        report.violations.extend(domain.check_numbers(evidence.versions.values()))
+            report.violations.extend(arrivals.check_receipt(claim, evidence.versions.get(claim.submission_id)))
+        report.violations.extend(arrivals.check_numbers(evidence.versions.values()))
+        for refusal in streams.read(submission, "refusals", streams.REFUSAL):
+            evidence.refusals[refusal.refusal_id] = refusal
         report.counts["versions"] = len(evidence.versions)
+        report.counts["refusals"] = len(evidence.refusals)
         report.counts["works"] = len({version.work_id for version in evidence.versions.values()})
 
     def _check_stored_receipt(self, version: Version, claims: Mapping[bytes, Claim]) -> Iterator[Violation]:
-        if domain.digest_of(version.receipt) in claims:
-            return
-        claim = self._claim(version.receipt)
+        claim = claims.get(digest_of(version.receipt)) or self._claim(version.receipt)
         if claim is None:
             ids = {"submission_id": version.submission_id, "receipt_id": version.receipt_id}
             yield Violation(code=Code.RECEIPT_FORGED, ids=ids, detail="the stored receipt is not signed by us")
         else:
-            yield from domain.check_claim(claim, version)
+            yield from arrivals.check_claim(claim, version)
 
     def _check_objects(self, question: Question, evidence: _Evidence, report: Report) -> None:
         wanted = {(version.object_key, version.object_version): version for version in evidence.versions.values()}
@@ -150,8 +184,8 @@ class Audit:
             report.counts["objects_unclaimed"] += 1
             age = question.machine_now - stored.modified_at
             ids = {"object_key": stored.key, "object_version": stored.version}
-            report.violations.extend(domain.check_orphan(ids, age=age, kept=ORPHANS_KEPT))
-        report.violations.extend(map(domain.object_missing, wanted.values()))
+            report.violations.extend(arrivals.check_orphan(ids, age=age, kept=ORPHANS_KEPT))
+        report.violations.extend(map(arrivals.object_missing, wanted.values()))
 
     def _check_content(self, version: Version, report: Report) -> Iterator[Violation]:
         digest, size_bytes = sha256(), 0
@@ -160,33 +194,36 @@ class Audit:
                 digest.update(chunk)
                 size_bytes += len(chunk)
         except ObjectMissing:
-            yield domain.object_missing(version)
+            yield arrivals.object_missing(version)
             return
         report.counts["bytes"] += size_bytes
-        yield from domain.check_content(version, digest=digest.hexdigest(), size_bytes=size_bytes)
+        yield from arrivals.check_content(version, digest=digest.hexdigest(), size_bytes=size_bytes)
 
     def _check_facts(self, settling: Settling, evidence: _Evidence, report: Report) -> None:
-        for service in ("submission", "marking"):
-            for fact in streams.published(self.inspections[service]):
-                evidence.facts[fact.ce_id] = fact
-        announced = list(evidence.facts.values())
-        report.violations.extend(domain.check_chain(self._trail(evidence, report)))
-        report.violations.extend(domain.check_trail(announced, evidence.written, settling))
-        arrivals = [fact for fact in evidence.facts.values() if fact.name == "SubmissionReceived"]
+        ledger = evidence.ledger
+        self._read_outboxes(settling, ledger, report)
+        report.violations.extend(announced.check_chain(self._trail(settling, ledger, report)))
+        report.violations.extend(ledger.check_unwritten(settling))
+        report.violations.extend(announced.check_sequences(ledger.numbers, ledger.counters, settling))
+        received, refused = ledger.named({"SubmissionReceived"}), ledger.named({"SubmissionRefused"})
         known = self._known(evidence)
-        report.violations.extend(domain.check_arrivals(evidence.versions, arrivals, known, settling))
-        report.counts["facts"] = len(evidence.facts)
-        report.counts["in_flight"] += sum(settling.in_flight(fact.recorded_at) for fact in evidence.facts.values())
+        report.violations.extend(arrivals.check_arrivals(evidence.versions, received, known, settling))
+        report.violations.extend(arrivals.check_refusals(evidence.refusals, refused, settling))
+        report.counts["facts"] = sum(map(len, ledger.numbers.values()))
 
-    def _trail(self, evidence: _Evidence, report: Report) -> Iterator[ChainLink]:
-        """Return the chain, and keep on the way what it knows of the facts."""
+    def _read_outboxes(self, settling: Settling, ledger: Ledger, report: Report) -> None:
+        for service, inspection in self.inspections.items():
+            for row in streams.rows(inspection, "counters"):
+                ledger.add_counter(service, row)
+        for inspection in self.inspections.values():
+            for row in streams.rows(inspection, "outbox"):
+                report.counts["in_flight"] += settling.in_flight(ledger.add_published(row).recorded_at)
+
+    def _trail(self, settling: Settling, ledger: Ledger, report: Report) -> Iterator[ChainLink]:
+        """Return the chain, and hold on the way what it says against the outboxes."""
         for row in streams.rows(self.inspections["operations"], "trail"):
             report.counts["trail"] += 1
-            fact = streams.watched(row, row["occurred_at"], row["payload"])
-            if fact is not None:
-                evidence.facts.setdefault(fact.ce_id, fact)
-            if streams.name_of(str(row["type"])) in streams.WATCHED:
-                evidence.written.add(str(row["ce_id"]))
+            report.violations.extend(ledger.add_written(row, settling))
             yield streams.LINK.validate_python(row)
 
     def _known(self, evidence: _Evidence) -> Mapping[str, Version]:
@@ -197,27 +234,54 @@ class Audit:
         return ChainMap({version.submission_id: version for version in since}, evidence.versions)
 
     def _check_marking(self, settling: Settling, evidence: _Evidence, report: Report) -> None:
-        marking = self.inspections["marking"]
-        rulings = list(streams.read(marking, "rulings", streams.RULING))
+        marking, ledger = self.inspections["marking"], evidence.ledger
         scripts = list(streams.read(marking, "scripts", streams.SCRIPT))
+        rulings = list(streams.read(marking, "rulings", streams.RULING))
         known = self._known(evidence)
-        report.violations.extend(domain.check_rulings(evidence.versions, rulings, known, settling))
-        report.violations.extend(domain.check_scripts(evidence.versions, scripts, known, settling))
+        report.violations.extend(marked.check_rulings(evidence.versions, rulings, known, settling))
+        report.violations.extend(marked.check_ruling_facts(rulings, ledger.named(marked.RULINGS), settling))
+        report.violations.extend(marked.check_scripts(evidence.versions, scripts, known, settling))
+        report.violations.extend(marked.check_taken(scripts, rulings, settling))
+        places = marked.last_places(ledger.named(marked.PLACES))
+        report.violations.extend(marked.check_places(scripts, places, settling))
+        self._check_views(scripts, rulings, settling, evidence, report)
         report.counts["rulings"] = len(rulings)
         report.counts["scripts"] = len(scripts)
         report.counts.update(Counter(f"scripts_{script.state}" for script in scripts))
 
+    def _check_views(
+        self,
+        scripts: Sequence[Script],
+        rulings: Iterable[Ruling],
+        settling: Settling,
+        evidence: _Evidence,
+        report: Report,
+    ) -> None:
+        """Hold what students and operations staff are shown against what marking has."""
+        by_version = {ruling.submission_id: ruling for ruling in rulings}
+        collected = {fact.submission_id or "": fact for fact in evidence.ledger.named({"ScriptCollected"})}
+        views = states.check_student_views(evidence.versions.values(), by_version, collected, settling)
+        report.violations.extend(views)
+        operations = self.inspections["operations"]
+        stages = {row["work_id"]: (row["assignment_id"], row["stage"]) for row in streams.rows(operations, "stages")}
+        kept = {(row["assignment_id"], row["stage"]): row["count"] for row in streams.rows(operations, "stage_counts")}
+        counted = states.counted_stages(stages, evidence.ledger.named({"SubmissionRefused"}))
+        report.violations.extend(states.check_stages(scripts, stages, settling))
+        report.violations.extend(states.check_counters(kept, counted, settling))
+
     def _check_telling(self, settling: Settling, evidence: _Evidence, report: Report) -> None:
         notifier = self.inspections["notifier"]
+        persons = {str(row["person_ref"]) for row in streams.rows(notifier, "persons")}
         obligations = list(streams.read(notifier, "obligations", streams.OBLIGATION))
-        report.violations.extend(domain.check_obligations(evidence.facts.values(), obligations, settling))
+        report.violations.extend(told.check_obligations(evidence.ledger.facts, obligations, settling))
         deliveries = {}
         for delivery in streams.read(notifier, "deliveries", streams.DELIVERY):
             deliveries[delivery.delivery_id] = delivery
             report.counts["deliveries"] += 1
             report.counts[f"deliveries_{delivery.state}"] += 1
-            report.violations.extend(domain.check_delivery_state(delivery, settling))
-        report.violations.extend(domain.check_deliveries(obligations, deliveries, settling))
+            report.violations.extend(told.check_delivery_state(delivery, settling))
+        report.violations.extend(told.check_waiting(obligations, deliveries, persons, settling))
+        report.violations.extend(told.check_told(obligations, deliveries, evidence.ledger.told, settling))
         report.counts["obligations"] = len(obligations)
         self._check_mail(deliveries.values(), settling, report)
 
@@ -225,9 +289,16 @@ class Audit:
         if self.read_mail:
             messages = Counter(self.read_mail())
             report.counts["messages"] = messages.total()
-            report.violations.extend(domain.check_mail(deliveries, messages, settling))
+            report.violations.extend(told.check_mail(deliveries, messages, settling))
+
+    def _check_states(self, settling: Settling, evidence: _Evidence, report: Report) -> None:
+        for service, kinds in KEPT.items():
+            for kind in kinds:
+                rows = streams.states(self.inspections[service], kind)
+                ids = {"service": service, "kind": kind}
+                report.violations.extend(states.check_states(ids, rows, evidence.ledger.states[kind], settling))
 
     def _check_messaging(self, settling: Settling, report: Report) -> None:
         for service, inspection in self.inspections.items():
             status = inspection.status()
-            report.violations.extend(domain.check_status(service, status, settling))
+            report.violations.extend(states.check_status(service, status, settling))

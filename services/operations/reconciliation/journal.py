@@ -1,4 +1,4 @@
-"""Receipts as clients kept them: files with one JWS a line, `*.jsonl` or `*.txt`, in one folder.
+"""Receipts as clients kept them: files with one JWS a line, `*.jsonl`, `*.txt` or as our page saves them `*.jws`.
 
 A client that is killed while it writes leaves a torn last line without a newline: that receipt was never held, and the
 line is passed over. A last line that is whole but for its newline counts.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-SUFFIXES = frozenset({".jsonl", ".txt"})
+SUFFIXES = frozenset({".jsonl", ".jws", ".txt"})
 PARTS = 3
 SIGNATURE_LENGTH = 86
 """Of an Ed25519 signature in base64url without padding."""
