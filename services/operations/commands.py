@@ -16,7 +16,7 @@ from rich.table import Table
 
 from services.operations.dead_letters.handlers import DeadLetterDesk
 from services.operations.reconciliation.domain import Report, Violation
-from services.operations.reconciliation.handlers import Audit, Question
+from services.operations.reconciliation.handlers import DIGEST_WINDOW_SECONDS, Audit, Question
 from shared.errors import EtmaError
 
 VIOLATED = 1
@@ -56,11 +56,16 @@ def _add_audit(app: typer.Typer, open_tools: OpenTools) -> None:
     @app.command()
     def audit(
         *,
-        receipts: Annotated[Path | None, typer.Option(help="Folder of receipts that clients kept, one a line.")] = None,
+        receipts: Annotated[
+            Path | None, typer.Option(help="Folder of receipts that clients kept: *.jws, or one a line.")
+        ] = None,
         settled: Annotated[bool, typer.Option("--settled", help="Nothing may be in flight any more.")] = False,
         settle_seconds: Annotated[
             float | None, typer.Option(help="What is younger is in flight; else ETMA_SETTLE_SECONDS.")
         ] = None,
+        digest_window_seconds: Annotated[
+            float, typer.Option(envvar="ETMA_DIGEST_WINDOW_SECONDS", help="How long the services gather a digest.")
+        ] = DIGEST_WINDOW_SECONDS,
         as_json: Json = False,
     ) -> None:
         """Hold rows, objects, facts, rulings, obligations, deliveries and receipts against one another.
@@ -74,6 +79,7 @@ def _add_audit(app: typer.Typer, open_tools: OpenTools) -> None:
                 receipts=receipts,
                 settled=settled,
                 settle_seconds=tools.settle_seconds if settle_seconds is None else settle_seconds,
+                digest_window_seconds=digest_window_seconds,
             )
             try:
                 report = tools.audit.run(question)

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from services.operations.trail.domain import extend
+from services.operations.reconciliation.streams import envelope_of
+from services.operations.trail.domain import Entry, extend
 from shared.contracts import work_id_of
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -231,7 +232,7 @@ class World:
         producer, name = kind.split(".")
         outbox, counter = self.outboxes[producer], self.counters[producer]
         counter[key] += 1
-        ce_id = f"e-{producer}-{len(outbox) + 1}"
+        ce_id = f"e-{name}-{key}-{counter[key]}"
         outbox.append(
             {
                 "ce_id": ce_id,
@@ -277,6 +278,14 @@ class World:
         self.outboxes["notifier"] = [fact for fact in self.outboxes["notifier"] if fact["key"] != delivery_id]
         del self.counters["notifier"][delivery_id]
 
+    def say_failed(self, delivery_id: str) -> None:
+        """Announce that a message could not be delivered."""
+        (delivery,) = (row for row in self.deliveries if row["delivery_id"] == delivery_id)
+        (owed,) = (row for row in self.obligations if row["delivery_id"] == delivery_id)
+        said = {"purposes": [owed["purpose"]], "work_ids": [owed["work_id"]], "reason": delivery["reason"]}
+        of_whom = {"delivery_id": delivery_id, "person_ref": delivery["person_ref"]}
+        self._fact("notifier.DeliveryFailed", delivery_id, NOON, {**of_whom, **said})
+
     def put_off(self, obligation: Row, **waiting: object) -> None:
         """Make an obligation one that waits, without a message yet."""
         self.take_back(obligation["delivery_id"])
@@ -286,7 +295,7 @@ class World:
     def trail(self) -> list[Row]:
         """Return the trail of all facts in the outboxes."""
         facts = [fact for outbox in self.outboxes.values() for fact in outbox]
-        links = extend(None, ((fact["ce_id"], fact["value"].encode()) for fact in facts))
+        links = extend(None, (_entry(fact) for fact in facts))
         return [
             {
                 **_without(fact, "value", "recorded_at", "published_at"),
@@ -333,6 +342,11 @@ KNOWN: Mapping[str, Mapping[str, list[Row]]] = {
     "marking": {"assignments": [], "groups": [], "persons": []},
     "notifier": {"assignments": [], "persons": []},
 }
+
+
+def _entry(fact: Row) -> Entry:
+    envelope = envelope_of({**fact, "occurred_at": fact["recorded_at"]})
+    return Entry(ce_id=fact["ce_id"], envelope=envelope, payload=fact["value"].encode())
 
 
 def _without(row: Row, *names: str) -> Row:

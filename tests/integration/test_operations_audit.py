@@ -13,6 +13,7 @@ import pytest
 
 from services.operations.reconciliation.domain import Code, Report
 from services.operations.reconciliation.handlers import Audit, Question
+from services.submission.submissions import domain as submission
 from shared.errors import Unavailable
 from tests.integration.operations_world import NOON, ListInspection, World, finished_world, sign, verify
 from tests.support.objects import FilledStore
@@ -317,6 +318,85 @@ def test_a_digest_under_way_is_not_settled(bench: Bench) -> None:
     bench.world.put_off(bench.world.obligations[1], state="pending")
     assert bench.found() == ["not_settled"]
     assert bench.found(settled=False, now=NOON + timedelta(minutes=16)) == []
+
+
+def test_a_digest_that_nobody_fires_is_overdue(bench: Bench) -> None:
+    bench.world.put_off(bench.world.obligations[1], state="pending")
+    assert bench.found(settled=False, now=NOON + timedelta(minutes=16, seconds=1)) == ["delivery_overdue"]
+
+
+def test_a_message_that_does_not_go_out_is_overdue(bench: Bench) -> None:
+    bench.world.take_back("d-1")
+    assert bench.found(settled=False, now=NOON + timedelta(minutes=61)) == []
+    assert bench.found(settled=False, now=NOON + timedelta(minutes=62)) == ["delivery_overdue"]
+
+
+def test_a_message_that_failed_is_told_also_of_a_running_system(bench: Bench) -> None:
+    bench.world.take_back("d-1")
+    bench.world.deliveries[0] |= {"state": "failed", "reason": "mailbox_unavailable", "finished_at": NOON.isoformat()}
+    bench.world.say_failed("d-1")
+    assert bench.found(settled=False) == ["delivery_failed"]
+
+
+def test_a_folder_with_nothing_but_a_torn_receipt_holds_none(bench: Bench) -> None:
+    folder = bench.world.keep_receipts(bench.root / "receipts", [])
+    (folder / "client.jsonl").write_text(bench.world.versions[0]["receipt"][:-60])
+    with pytest.raises(Unavailable):
+        bench.audit(receipts=folder)
+
+
+def test_a_work_of_another_person_or_assignment(bench: Bench) -> None:
+    row = bench.world.versions[0]
+    assert row["work_id"] == submission.work_id_of(row["assignment_id"], row["person_ref"])
+    row["work_id"] = submission.work_id_of(row["assignment_id"], "bob")
+    report = bench.audit()
+    assert "the work is not that of this person on this assignment" in {each.detail for each in report.violations}
+
+
+@pytest.mark.parametrize("service", ["identity", "submission", "marking", "notifier"])
+def test_a_fact_of_any_service_that_the_trail_never_heard_of(bench: Bench, service: str) -> None:
+    inspections = bench.world.inspections()
+    lost = inspections[service].streams["outbox"][-1]
+    trail = inspections["operations"].streams["trail"]
+    trail[:] = [row for row in trail if row["ce_id"] != lost["ce_id"]]
+    found = bench.report_of(inspections).violations
+    assert {"event_id": lost["ce_id"], "key": lost["key"]} in [dict(each.ids) for each in found]
+
+
+def test_a_fact_of_the_trail_that_its_producer_does_not_know(bench: Bench) -> None:
+    inspections = bench.world.inspections()
+    del inspections["notifier"].streams["outbox"][-1]
+    assert [each.code for each in bench.report_of(inspections).violations] == [Code.FACT_UNKNOWN]
+
+
+def test_a_gap_in_the_numbers_of_a_key(bench: Bench) -> None:
+    outbox = bench.world.marking_outbox
+    place = next(place for place, fact in enumerate(outbox) if fact["sequence"] == 1)
+    key = outbox.pop(place)["key"]
+    report = bench.audit()
+    assert {"producer": "marking", "key": key} in [dict(each.ids) for each in report.violations]
+
+
+def test_the_last_number_of_a_key_is_missed_too(bench: Bench) -> None:
+    del bench.world.outboxes["identity"][-1]
+    assert Counter(bench.found()) == {"fact_missing": 1, "state_differs": 3}
+
+
+def test_a_producer_that_forgot_how_far_it_counted(bench: Bench) -> None:
+    bench.world.counters["marking"].clear()
+    assert set(bench.found()) == {"state_differs"}
+
+
+def test_what_was_kept_while_the_audit_was_reading_is_no_damage(bench: Bench) -> None:
+    group = bench.world.known["marking"]["groups"][0]
+    group |= {"revision": group["revision"] + 1, "member_refs": []}
+    assert bench.found(settled=False) == []
+    assert bench.found() == ["state_differs"]
+
+
+def test_a_member_who_is_lost_to_marking(bench: Bench) -> None:
+    bench.world.known["marking"]["groups"][0]["member_refs"].remove("ann")
+    assert bench.found(settled=False) == ["state_differs"]
 
 
 def test_what_is_young_is_in_flight(bench: Bench) -> None:

@@ -15,8 +15,9 @@ from typer.testing import CliRunner, Result
 
 from services.operations.commands import Tools, add_commands
 from services.operations.dead_letters.handlers import DeadLetterDesk
-from services.operations.reconciliation.handlers import Audit
+from services.operations.reconciliation.handlers import DIGEST_WINDOW_SECONDS, Audit
 from shared.errors import NotFound
+from shared.settings import Settings
 from tests.integration.operations_world import NOON, World, finished_world, verify
 from tests.support.objects import FilledStore
 
@@ -118,6 +119,31 @@ def test_violations_for_machines_have_code_and_ids(terminal: Terminal) -> None:
 def test_an_audit_that_cannot_read_does_not_say_that_all_is_well(terminal: Terminal) -> None:
     result = terminal.run("audit", "--receipts", str(terminal.root / "nowhere"))
     assert result.exit_code == 2
+
+
+def test_a_folder_without_a_receipt_does_not_say_that_all_is_well(terminal: Terminal) -> None:
+    result = terminal.run("audit", "--receipts", str(terminal.root))
+    assert result.exit_code == 2
+    assert "no receipt" in result.output
+
+
+def test_a_receipt_as_our_page_saves_it_is_read(terminal: Terminal) -> None:
+    folder = terminal.root / "kept"
+    folder.mkdir()
+    (folder / "receipt-K827-26J-TMA01-v1.jws").write_text(terminal.world.versions[0]["receipt"])
+    said = json.loads(terminal.run("audit", "--settled", "--receipts", str(folder), "--json").output)
+    assert (said["clean"], said["counts"]["receipts"]) == (True, 1)
+
+
+def test_the_digest_window_is_the_one_that_is_set(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal.world.put_off(terminal.world.obligations[1], state="pending")
+    assert terminal.run("audit").exit_code == 1
+    monkeypatch.setenv("ETMA_DIGEST_WINDOW_SECONDS", "7200")
+    assert terminal.run("audit").exit_code == 0
+
+
+def test_the_digest_window_of_an_audit_is_that_of_the_services_when_nothing_is_set() -> None:
+    assert Settings.model_fields["digest_window_seconds"].default == DIGEST_WINDOW_SECONDS
 
 
 def test_dead_letters_are_listed_with_their_service(terminal: Terminal) -> None:

@@ -13,10 +13,10 @@ import pytest
 
 from services.embedded import Embedded
 from services.operations.reconciliation.domain import Code, Report
+from services.operations.reconciliation.streams import envelope_of
 from services.operations.trail.domain import GENESIS, chained
 from shared.settings import Settings
 from tests.support.university import ANN, BEN, CY, OTHER_TUTOR, PDF, Town, running_town
-
 
 EPOCH = "'2020-01-01T00:00:00.000000+00:00'"
 
@@ -179,7 +179,8 @@ MORE: tuple[tuple[str, str, str], ...] = (
         "delivery_differs",
         "notifier",
         (
-            "UPDATE obligation SET delivery_id = (SELECT delivery_id FROM obligation WHERE purpose = 'version_question')"
+            "UPDATE obligation SET delivery_id ="
+            " (SELECT delivery_id FROM obligation WHERE purpose = 'version_question')"
             " WHERE purpose = 'receipt' AND submission_id = '{ann1}'"
         ),
     ),
@@ -188,7 +189,8 @@ MORE: tuple[tuple[str, str, str], ...] = (
         "notifier",
         (
             "INSERT INTO obligation SELECT 'zz', 'nowhere', event_type, correlation_id, person_ref, purpose, work_id,"
-            " assignment_id, submission_id, parameters, created_at, state, waits_for, delivery_id FROM obligation LIMIT 1"
+            " assignment_id, submission_id, parameters, created_at, state, waits_for, delivery_id"
+            " FROM obligation LIMIT 1"
         ),
     ),
     ("obligation_unknown", "notifier", "UPDATE obligation SET purpose = 'script_moved' WHERE purpose = 'new_script'"),
@@ -228,7 +230,8 @@ def test_the_receipt_of_another_student_in_a_row(damaged: Damaged) -> None:
     damaged.keep("ben1")
     damaged.change(
         "submission",
-        "UPDATE version SET receipt = (SELECT receipt FROM version WHERE submission_id = '{ben1}') WHERE submission_id = '{ann1}'",
+        "UPDATE version SET receipt = (SELECT receipt FROM version WHERE submission_id = '{ben1}')"
+        " WHERE submission_id = '{ann1}'",
     )
     assert damaged.found() == {Code.VERSION_DIFFERS}
 
@@ -238,7 +241,7 @@ def rechain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     chain = GENESIS
     rechained = []
     for position, row in enumerate(rows, start=1):
-        chain = chained(chain, row["ce_id"], row["payload_sha256"])
+        chain = chained(chain, row["ce_id"], row["payload_sha256"], envelope_of(row))
         rechained.append({**row, "position": position, "chain": chain})
     return rechained
 

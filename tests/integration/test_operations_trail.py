@@ -74,7 +74,7 @@ def test_the_chain_holds_over_runs_and_erasure(house: House) -> None:
         tx.connection.execute(sa.text("UPDATE trail_event SET payload = NULL WHERE work_id = 'w3'"))
     rows = house.trail.page(after="", limit=100)
     assert len(rows) == 7
-    assert list(check_chain(streams.LINK.validate_python(row) for row in rows)) == []
+    assert list(check_chain(streams.link_of(row) for row in rows)) == []
 
 
 def test_the_chain_is_paged_by_position(house: House) -> None:

@@ -5,20 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.operations.reconciliation.domain import ChainLink, Code, check_chain
-from services.operations.trail.domain import extend
+from services.operations.trail.domain import GENESIS, Entry, Link, chained_without_envelope, extend
+
+
+def entries_of(*payloads: str) -> list[Entry]:
+    return [
+        Entry(ce_id=f"e{number}", envelope=f"envelope {number}", payload=payload.encode())
+        for number, payload in enumerate(payloads)
+    ]
 
 
 def chain_of(*payloads: str) -> list[ChainLink]:
-    links = extend(None, ((f"e{number}", payload.encode()) for number, payload in enumerate(payloads)))
+    entries = entries_of(*payloads)
     return [
         ChainLink(
             position=link.position,
             ce_id=link.ce_id,
+            envelope=entry.envelope,
             payload=payload,
             payload_sha256=link.payload_sha256,
             chain=link.chain,
         )
-        for link, payload in zip(links, payloads, strict=True)
+        for link, entry, payload in zip(extend(None, entries), entries, payloads, strict=True)
     ]
 
 
@@ -31,9 +39,26 @@ def test_an_empty_chain_holds() -> None:
 
 
 def test_a_chain_written_in_two_runs_is_the_same_chain() -> None:
-    first = list(extend(None, [("e0", b"a")]))
-    second = list(extend(first[-1], [("e1", b"b")]))
-    assert first + second == list(extend(None, [("e0", b"a"), ("e1", b"b")]))
+    entries = entries_of("a", "b")
+    first = list(extend(None, entries[:1]))
+    second = list(extend(first[-1], entries[1:]))
+    assert first + second == list(extend(None, entries))
+
+
+def test_a_changed_envelope_is_found_where_it_is() -> None:
+    first, second, third = chain_of("a", "b", "c")
+    (violation,) = check_chain([first, replace(second, envelope="of another"), third])
+    assert (violation.code, violation.ids["position"]) == (Code.CHAIN_BROKEN, "2")
+
+
+def test_a_chain_from_before_envelopes_were_part_of_it_holds_and_goes_on() -> None:
+    (first,) = chain_of("a")
+    old = replace(first, chain=chained_without_envelope(GENESIS, first.ce_id, first.payload_sha256))
+    last = Link(position=1, ce_id=old.ce_id, payload_sha256=old.payload_sha256, chain=old.chain)
+    (second,) = extend(last, entries_of("a", "b")[1:])
+    new = replace(chain_of("a", "b")[1], chain=second.chain)
+    assert list(check_chain([old, new])) == []
+    assert [each.ids["position"] for each in check_chain([old, replace(new, envelope="of another")])] == ["2"]
 
 
 def test_an_erased_payload_leaves_the_chain_whole() -> None:

@@ -224,7 +224,7 @@ class Audit:
         for row in streams.rows(self.inspections["operations"], "trail"):
             report.counts["trail"] += 1
             report.violations.extend(ledger.add_written(row, settling))
-            yield streams.LINK.validate_python(row)
+            yield streams.link_of(row)
 
     def _known(self, evidence: _Evidence) -> Mapping[str, Version]:
         """Return the versions with those that came in since they were read."""

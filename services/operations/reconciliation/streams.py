@@ -26,6 +26,7 @@ from services.operations.reconciliation.domain.model import (
     content_of,
     digest_of,
 )
+from services.operations.trail.domain import envelope_text
 from shared.errors import Unavailable
 from shared.inspection import Inspection
 
@@ -106,27 +107,45 @@ def read(inspection: Inspection, kind: str, shape: TypeAdapter[T], *, after: str
 def published(row: Mapping[str, Any]) -> Event:
     """Return the envelope of a row of an outbox."""
     digest = sha256(str(row["value"]).encode()).digest()
-    return _event(row, str(row["recorded_at"]), payload_digest=digest, has_payload=True)
+    return _event({**row, "occurred_at": row["recorded_at"]}, payload_digest=digest, has_payload=True)
 
 
 def written(row: Mapping[str, Any]) -> Event:
     """Return the envelope of a row of the trail."""
     digest = bytes.fromhex(str(row["payload_sha256"]))
-    return _event(row, str(row["occurred_at"]), payload_digest=digest, has_payload=row["payload"] is not None)
+    return _event(row, payload_digest=digest, has_payload=row["payload"] is not None)
 
 
-def _event(row: Mapping[str, Any], moment: str, *, payload_digest: bytes, has_payload: bool) -> Event:
-    names = ("type", "topic", "key", "sequence", "actor", "correlation_id", "causation_id")
+def _event(row: Mapping[str, Any], *, payload_digest: bytes, has_payload: bool) -> Event:
     return Event(
         ce_id=str(row["ce_id"]),
         name=intern(name_of(str(row["type"]))),
         producer=intern(producer_of(str(row["type"]))),
         key=str(row["key"]),
         sequence=int(row["sequence"]),
-        recorded_at=datetime.fromisoformat(moment),
-        envelope=digest_of("\n".join((moment, *(str(row[name]) for name in names)))),
+        recorded_at=datetime.fromisoformat(row["occurred_at"]),
+        envelope=digest_of(envelope_of(row)),
         payload_digest=payload_digest,
         has_payload=has_payload,
+    )
+
+
+def link_of(row: Mapping[str, Any]) -> ChainLink:
+    """Return the place of a row of the trail in the chain."""
+    return LINK.validate_python({**row, "envelope": envelope_of(row)})
+
+
+def envelope_of(row: Mapping[str, Any]) -> str:
+    """Return what the chain rests on of an event's envelope."""
+    return envelope_text(
+        ce_type=row["type"],
+        topic=row["topic"],
+        key=row["key"],
+        sequence=row["sequence"],
+        occurred_at=datetime.fromisoformat(row["occurred_at"]),
+        actor=row["actor"],
+        correlation_id=row["correlation_id"],
+        causation_id=row["causation_id"],
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.operations.trail.domain import Link, extend
+from services.operations.trail.domain import Entry, Link, envelope_text, extend
 from services.operations.trail.store import TrailStore
 from shared.contracts import FACTS, Fact, PersonRecorded
 from shared.database import Transaction
@@ -27,7 +27,7 @@ class Trail:
         arrived = {message.id: (fact, message) for fact in facts for message in (tx.message_of(fact),)}
         known = self.store.known(list(arrived), tx)
         fresh = [pair for ce_id, pair in arrived.items() if ce_id not in known]
-        links = list(extend(self.store.last(tx), ((message.id, message.value) for _, message in fresh)))
+        links = list(extend(self.store.last(tx), (_entry(message) for _, message in fresh)))
         rows = [_row(fact, message, link) for (fact, message), link in zip(fresh, links, strict=True)]
         about = [
             {"work_id": work_id, "position": link.position}
@@ -35,6 +35,20 @@ class Trail:
             for work_id in dict.fromkeys(getattr(fact, "work_ids", ()))
         ]
         self.store.append(rows, about, tx)
+
+
+def _entry(message: Message) -> Entry:
+    envelope = envelope_text(
+        ce_type=message.type,
+        topic=message.topic,
+        key=message.key,
+        sequence=message.sequence,
+        occurred_at=message.time,
+        actor=message.actor,
+        correlation_id=message.correlation_id,
+        causation_id=message.causation_id,
+    )
+    return Entry(ce_id=message.id, envelope=envelope, payload=message.value)
 
 
 def _row(fact: Fact, message: Message, link: Link) -> dict[str, object]:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from itertools import chain, pairwise
 
 from services.operations.reconciliation.domain.model import ChainLink, Code, Event, Settling, Violation
-from services.operations.trail.domain import GENESIS, chained
+from services.operations.trail.domain import GENESIS, chained, chained_without_envelope
 
 Key = tuple[str, str]
 """A producer and a key of its facts: what its sequence counts."""
@@ -83,7 +83,7 @@ def _ids_of(key: Key) -> dict[str, str]:
 
 def check_chain(links: Iterable[ChainLink]) -> Iterator[Violation]:
     """The trail has no gap, no event was changed, and no payload but an erased one fails its hash."""
-    start = ChainLink(position=0, ce_id="", payload=None, payload_sha256="", chain=GENESIS)
+    start = ChainLink(position=0, ce_id="", envelope="", payload=None, payload_sha256="", chain=GENESIS)
     for before, link in pairwise(chain((start,), links)):
         problem = _chain_problem(before, link)
         if problem:
@@ -94,8 +94,13 @@ def check_chain(links: Iterable[ChainLink]) -> Iterator[Violation]:
 def _chain_problem(before: ChainLink, link: ChainLink) -> str | None:
     if link.position != before.position + 1:
         return f"the event before has position {before.position}"
-    if link.chain != chained(before.chain, link.ce_id, link.payload_sha256):
+    if link.chain not in _chains(before, link):
         return "its hash does not follow from the one before"
     if link.payload is not None and sha256(link.payload.encode()).hexdigest() != link.payload_sha256:
         return "its payload is not what was written down"
     return None
+
+
+def _chains(before: ChainLink, link: ChainLink) -> Iterator[str]:
+    yield chained(before.chain, link.ce_id, link.payload_sha256, link.envelope)
+    yield chained_without_envelope(before.chain, link.ce_id, link.payload_sha256)

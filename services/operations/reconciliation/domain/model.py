@@ -306,6 +306,7 @@ class ChainLink:
 
     position: int
     ce_id: str
+    envelope: str
     payload: str | None
     payload_sha256: str
     chain: str
