@@ -56,9 +56,7 @@ def _add_audit(app: typer.Typer, open_tools: OpenTools) -> None:
     @app.command()
     def audit(
         *,
-        receipts: Annotated[
-            Path | None, typer.Option(help="Folder of receipts that clients kept: *.jws, or one a line.")
-        ] = None,
+        receipts: Annotated[Path | None, typer.Option(help="Folder of receipts that clients kept.")] = None,
         settled: Annotated[bool, typer.Option("--settled", help="Nothing may be in flight any more.")] = False,
         settle_seconds: Annotated[
             float | None, typer.Option(help="What is younger is in flight; else ETMA_SETTLE_SECONDS.")

@@ -218,7 +218,9 @@ class World:
             if row["work_id"] == script["work_id"]:
                 self._count(row["stage"], -1)
                 self.stages.remove(row)
-        self.stages.append({"work_id": script["work_id"], "assignment_id": ASSIGNMENT, "stage": stage})
+        self.stages.append(
+            {"work_id": script["work_id"], "assignment_id": ASSIGNMENT, "stage": stage, "since": NOON.isoformat()}
+        )
         self._count(stage)
 
     def _count(self, stage: str, change: int = 1) -> None:

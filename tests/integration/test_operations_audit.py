@@ -345,6 +345,11 @@ def test_a_folder_with_nothing_but_a_torn_receipt_holds_none(bench: Bench) -> No
         bench.audit(receipts=folder)
 
 
+def test_a_row_of_another_person_differs_from_receipt_work_fact_and_script(bench: Bench) -> None:
+    bench.world.versions[0]["person_ref"] = "bob"
+    assert Counter(bench.found()) == {"version_differs": 3, "script_differs": 1}
+
+
 def test_a_work_of_another_person_or_assignment(bench: Bench) -> None:
     row = bench.world.versions[0]
     assert row["work_id"] == submission.work_id_of(row["assignment_id"], row["person_ref"])
@@ -392,6 +397,14 @@ def test_what_was_kept_while_the_audit_was_reading_is_no_damage(bench: Bench) ->
     group |= {"revision": group["revision"] + 1, "member_refs": []}
     assert bench.found(settled=False) == []
     assert bench.found() == ["state_differs"]
+
+
+def test_a_script_that_was_collected_while_the_audit_was_reading_is_no_damage(bench: Bench) -> None:
+    (stage, *_) = (row for row in bench.world.stages if row["stage"] == "allocated")
+    stage["stage"] = "collected"
+    assert bench.found(settled=False) == ["state_differs"]
+    stage["since"] = LATER.isoformat()
+    assert bench.found(settled=False) == []
 
 
 def test_a_member_who_is_lost_to_marking(bench: Bench) -> None:

@@ -27,6 +27,9 @@ _ORPHANS = "tests/integration/test_orphans.py::"
 _SENDER = "tests/integration/test_notifier_sender.py::"
 _READY = "tests/integration/test_readiness.py::"
 _ALLOCATION = "tests/integration/test_marking_interleavings.py::"
+_AUDIT = "tests/integration/test_operations_audit.py::"
+_DAMAGE = "tests/integration/test_operations_damage.py::"
+_COMMANDS = "tests/integration/test_operations_commands.py::"
 _DEADLINES = "tests/unit/test_submission_deadlines.py"
 _CONSUMER = "shared/messaging/consumer.py"
 
@@ -719,5 +722,89 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="        yield from _twice(node, path)\n",
         new="        pass\n",
         test="tests/unit/test_catalogue_reader.py::test_a_field_that_stands_twice_is_a_mistake_and_not_the_last_one",
+    ),
+    Breakage(
+        name="audit: a claim is not held against its row's person",
+        file="services/operations/reconciliation/domain/arrivals.py",
+        old='    "person_ref",\n    "submitted_by",\n    "sha256",\n',
+        new='    "submitted_by",\n    "sha256",\n',
+        test=_AUDIT + "test_a_row_of_another_person_differs_from_receipt_work_fact_and_script",
+    ),
+    Breakage(
+        name="audit: a stored receipt that a client holds is believed",
+        file="services/operations/reconciliation/handlers.py",
+        old="        else:\n            yield from arrivals.check_claim(claim, version)\n",
+        new="        elif claim.digest not in claims:\n            yield from arrivals.check_claim(claim, version)\n",
+        test=_DAMAGE + "test_the_receipt_of_another_student_in_a_row",
+    ),
+    Breakage(
+        name="audit: the tutor's file may be a stranger's",
+        file="services/operations/reconciliation/domain/marked.py",
+        old='RULED = ("object_key", "object_version",',
+        new='RULED = ("object_version",',
+        test=_DAMAGE + "test_a_changed_row_of_a_version",
+    ),
+    Breakage(
+        name="audit: a ruling is not held against what was announced",
+        file="services/operations/reconciliation/domain/marked.py",
+        old="        elif announced and not _announces(announced, ruling):\n",
+        new="        elif announced and announced.work_id != ruling.work_id:\n",
+        test=_DAMAGE + "test_a_changed_row_of_a_version",
+    ),
+    Breakage(
+        name="audit: gaps in the numbers of a key are not seen",
+        file="services/operations/reconciliation/domain/announced.py",
+        old="        yield from _sequence_problems(key, found, last)\n",
+        new="        list(_sequence_problems(key, found, last))\n",
+        test=_AUDIT + "test_a_gap_in_the_numbers_of_a_key",
+    ),
+    Breakage(
+        name="audit: the notifier's outbox is not held against the trail",
+        file="services/operations/reconciliation/handlers.py",
+        old='            for row in streams.rows(inspection, "outbox"):\n',
+        new='            for row in streams.rows(inspection, "outbox") if inspection is not self.inspections["notifier"] else ():\n',
+        test=_AUDIT + "test_a_fact_of_any_service_that_the_trail_never_heard_of",
+    ),
+    Breakage(
+        name="audit: what the trail says otherwise than its producer",
+        file="services/operations/reconciliation/domain/announced.py",
+        old="    if written.envelope != published.envelope:\n",
+        new="    if written.name != published.name:\n",
+        test=_DAMAGE + "test_a_changed_row",
+    ),
+    Breakage(
+        name="audit: zero receipts are fine",
+        file="services/operations/reconciliation/handlers.py",
+        old='        if not report.counts["receipts"]:\n',
+        new='        if report.counts["receipts"] < 0:\n',
+        test=_COMMANDS + "test_a_folder_without_a_receipt_does_not_say_that_all_is_well",
+    ),
+    Breakage(
+        name="audit: nobody minds a message that failed",
+        file="services/operations/reconciliation/domain/told.py",
+        old='    if delivery.state == "failed":\n',
+        new='    if delivery.state == "lost":\n',
+        test=_AUDIT + "test_a_message_that_failed_is_told_also_of_a_running_system",
+    ),
+    Breakage(
+        name="audit: a digest may wait for ever",
+        file="services/operations/reconciliation/domain/told.py",
+        old="    if obligation.created_at < settling.gathered_by:\n",
+        new="    if not obligation.purpose:\n",
+        test=_AUDIT + "test_a_digest_that_nobody_fires_is_overdue",
+    ),
+    Breakage(
+        name="audit: marking's groups are not looked at",
+        file="services/operations/reconciliation/handlers.py",
+        old='"marking": ("assignments", "groups", "persons")',
+        new='"marking": ("assignments", "persons")',
+        test=_AUDIT + "test_a_member_who_is_lost_to_marking",
+    ),
+    Breakage(
+        name="trail: the chain leaves the envelope out",
+        file="services/operations/trail/domain.py",
+        old='{payload_sha256}\\n{envelope}"',
+        new='{payload_sha256}"',
+        test="tests/unit/test_operations_trail.py::test_a_changed_envelope_is_found_where_it_is",
     ),
 )

@@ -78,7 +78,7 @@ class PipelineViews:
     def page(self, *, after: str, limit: int) -> list[dict[str, object]]:
         """Return the stage of each work in order of its id behind `after`, as JSON-able rows."""
         work_id = stages.c.work_id
-        query = sa.select(work_id.label("position"), work_id, stages.c.assignment_id, stages.c.stage)
+        query = sa.select(work_id.label("position"), work_id, stages.c.assignment_id, stages.c.stage, stages.c.since)
         return self._rows(query.where(work_id > after).order_by(work_id).limit(limit))
 
     def page_of_counts(self, *, after: str, limit: int) -> list[dict[str, object]]:
@@ -89,7 +89,10 @@ class PipelineViews:
 
     def _rows(self, query: sa.Select[Any]) -> list[dict[str, object]]:
         with self.database.reading() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            return [
+                {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
+                for row in connection.execute(query).mappings()
+            ]
 
 
 def _oldest(stage: Stage, assignment_id: str | None) -> sa.Select[Any]:

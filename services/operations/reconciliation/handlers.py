@@ -77,7 +77,7 @@ class Question:
             cut=cut,
             sent_by=cut - OUTAGE,
             gathered_by=cut - timedelta(seconds=self.digest_window_seconds),
-            archived_since=self.now - ARCHIVED,
+            archived_since=self.now - ARCHIVED + timedelta(days=1),
             settled=self.settled,
         )
 
@@ -263,9 +263,9 @@ class Audit:
         views = states.check_student_views(evidence.versions.values(), by_version, collected, settling)
         report.violations.extend(views)
         operations = self.inspections["operations"]
-        stages = {row["work_id"]: (row["assignment_id"], row["stage"]) for row in streams.rows(operations, "stages")}
+        stages = {staged.work_id: staged for staged in streams.read(operations, "stages", streams.STAGED)}
         kept = {(row["assignment_id"], row["stage"]): row["count"] for row in streams.rows(operations, "stage_counts")}
-        counted = states.counted_stages(stages, evidence.ledger.named({"SubmissionRefused"}))
+        counted = states.counted_stages(stages.values(), evidence.ledger.named({"SubmissionRefused"}))
         report.violations.extend(states.check_stages(scripts, stages, settling))
         report.violations.extend(states.check_counters(kept, counted, settling))
 

@@ -20,6 +20,7 @@ from services.operations.reconciliation.domain.model import (
     Refusal,
     Ruling,
     Script,
+    Staged,
     State,
     Told,
     Version,
@@ -72,6 +73,7 @@ VERSION = TypeAdapter(Version)
 REFUSAL = TypeAdapter(Refusal)
 RULING = TypeAdapter(Ruling)
 SCRIPT = TypeAdapter(Script)
+STAGED = TypeAdapter(Staged)
 OBLIGATION = TypeAdapter(Obligation)
 DELIVERY = TypeAdapter(Delivery)
 LINK = TypeAdapter(ChainLink)

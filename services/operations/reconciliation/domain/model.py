@@ -274,6 +274,16 @@ class Script:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Staged:
+    """Where the pages for operations show a work, and since when it is there."""
+
+    work_id: str
+    assignment_id: str
+    stage: str
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Obligation:
     """Somebody must be told of an event; either a delivery has it, or it waits for something."""
 

@@ -12,6 +12,7 @@ from services.operations.reconciliation.domain.model import (
     Ruling,
     Script,
     Settling,
+    Staged,
     State,
     Version,
     Violation,
@@ -79,15 +80,16 @@ def _collection_differs(version: Version, fact: Fact | None, settling: Settling)
     return version.collected_at != (fact.collected_at if fact else None)
 
 
-def check_stages(
-    scripts: Iterable[Script], stages: Mapping[str, tuple[str, str]], settling: Settling
-) -> Iterator[Violation]:
-    """The pages for operations show each work (assignment and stage by id) where its script is."""
+def check_stages(scripts: Iterable[Script], stages: Mapping[str, Staged], settling: Settling) -> Iterator[Violation]:
+    """The pages for operations show each work where its script is. The stages, by work, were read after the scripts."""
     unknown = dict(stages)
     for script in scripts:
-        stage = unknown.pop(script.work_id, None)
-        if stage != (script.assignment_id, script.state) and not settling.in_flight(script.state_since):
-            detail = f"the pages show {stage[1] if stage else 'nothing'}, and the script is {script.state}"
+        staged = unknown.pop(script.work_id, None)
+        young = settling.in_flight(script.state_since) or (staged and settling.in_flight(staged.since))
+        if not young and (
+            staged is None or (staged.assignment_id, staged.stage) != (script.assignment_id, script.state)
+        ):
+            detail = f"the pages show {staged.stage if staged else 'nothing'}, and the script is {script.state}"
             yield Violation(code=Code.STATE_DIFFERS, ids={"work_id": script.work_id}, detail=detail)
     if settling.settled:
         for work_id in unknown:
@@ -108,9 +110,10 @@ def check_counters(
             yield Violation(code=Code.STATE_DIFFERS, ids=ids, detail=f"the pages count {kept}, there are {found}")
 
 
-def counted_stages(stages: Mapping[str, tuple[str, str]], refused: Iterable[Fact]) -> Mapping[tuple[str, str], int]:
+def counted_stages(stages: Iterable[Staged], refused: Iterable[Fact]) -> Mapping[tuple[str, str], int]:
     """Return how many works are in each stage of each assignment, and how many attempts were refused."""
-    return Counter(stages.values()) + Counter((fact.assignment_id, "refused") for fact in refused)
+    places = Counter((staged.assignment_id, staged.stage) for staged in stages)
+    return places + Counter((fact.assignment_id, "refused") for fact in refused)
 
 
 UNSETTLED_FIGURES = ("unpublished", "lag", "parked", "timers_due")
