@@ -762,7 +762,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         name="audit: the notifier's outbox is not held against the trail",
         file="services/operations/reconciliation/handlers.py",
         old='            for row in streams.rows(inspection, "outbox"):\n',
-        new='            for row in streams.rows(inspection, "outbox") if "deliveries" not in inspection.kinds else ():\n',
+        new='            for row in () if "deliveries" in inspection.kinds else streams.rows(inspection, "outbox"):\n',
         test=_AUDIT + "test_a_fact_of_any_service_that_the_trail_never_heard_of",
     ),
     Breakage(
