@@ -48,10 +48,10 @@ def _change(database: Database, statement: str) -> None:
 
 @pytest.mark.parametrize("leave", [leave_a_fact, leave_a_message, leave_a_timer, leave_a_fact_unread])
 def test_what_is_still_in_flight_is_not_settled(town: Town, leave: Callable[[Database], None]) -> None:
-    assert town.system.is_settled()
     for thread in town.system.threads:
         thread.stop()
         assert thread.join(10)
+    assert town.system.is_settled()
     leave(town.system.notifier.service.database)
     assert not town.system.is_settled()
 
