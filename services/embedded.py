@@ -87,7 +87,6 @@ class Embedded:
     def problems(self) -> Mapping[str, str]:
         """The parts that are not well, with words for everybody; cheap, because it is asked every few seconds."""
         moving = {name: words for thread in self.threads for name, words in thread.problems().items()}
-        stopped = {name: consumer.stopped for name, consumer in self.consumers.items() if consumer.stopped}
         timers = [loop for loop in self.pipeline.loops if isinstance(loop, TimersLoop)]
         asked = {
             "objects": self._no_room,
@@ -95,7 +94,12 @@ class Embedded:
             **{service.name: service.problems for service in self.services},
         }
         told = {name: words for part, ask in asked.items() for name, words in _asked(part, ask).items()}
-        return {**moving, **stopped, **told}
+        return {**moving, **self.stopped(), **told}
+
+    def stopped(self) -> Mapping[str, str]:
+        """The parts that gave up and move again only when somebody mends the cause and starts the process anew."""
+        failed = {name: words for thread in self.threads for name, words in thread.failed.copy().items()}
+        return failed | {name: consumer.stopped for name, consumer in self.consumers.items() if consumer.stopped}
 
     def start(self) -> None:
         """Start what moves facts in one thread and what talks to the world outside in others; raises `OtherTime`."""

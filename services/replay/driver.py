@@ -156,13 +156,13 @@ class Replay:
         kill_point("replay.synced")
 
     def _settle(self) -> None:
-        """Wait until nothing is in flight; raises `Unexpected` when a part failed, or nothing comes to rest."""
+        """Wait until nothing is in flight; raises `Unexpected` when a part gave up, or nothing comes to rest."""
         deadline = time.monotonic() + QUIET_SECONDS
         while not self.system.is_settled():
-            problems = self.system.problems()
-            if problems or time.monotonic() > deadline:
+            stopped = self.system.stopped()
+            if stopped or time.monotonic() > deadline:
                 status = {name: inspection.status() for name, inspection in self.system.inspections().items()}
-                raise Unexpected(f"The system does not come to rest: {problems or status}")
+                raise Unexpected(f"The system does not come to rest: {stopped or self.system.problems() or status}")
             time.sleep(POLL_SECONDS)
         kill_point("replay.settled")
 

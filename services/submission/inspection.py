@@ -1,7 +1,7 @@
 """What submission tells operations.
 
-Kinds `versions` and `refusals`, of the catalogue `assignments`, `enrolments`, `tutors` and `groups`, and `outbox` and
-`counters`.
+Kinds `versions`, `refusals` and `orphans`, of the catalogue `assignments`, `enrolments`, `tutors` and `groups`, and
+`outbox` and `counters`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from services.submission.catalogue.store import (
     tutor_table,
 )
 from services.submission.submissions.store import refusal_table, version_table
+from services.submission.upload.store import orphan_table
 from shared.database import Database
 from shared.inspection import counter_facts, messaging_status, outbox_facts
 from shared.messaging.bus import Bus
@@ -41,15 +42,25 @@ class SubmissionInspection:
     def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
         if kind in _MESSAGING:
             return _MESSAGING[kind](self.database, after=after, limit=limit)
-        query = _of_catalogue(_CATALOGUE[kind], after) if kind in _CATALOGUE else _numbered(_NUMBERED[kind], after)
         with self.database.reading() as connection:
-            return [_plain(row) for row in connection.execute(query.limit(limit)).mappings()]
+            return [_plain(row) for row in connection.execute(_query(kind, after).limit(limit)).mappings()]
 
     def status(self) -> dict[str, object]:
         return messaging_status(self.database, self.bus)
 
 
 _MESSAGING = {"outbox": outbox_facts, "counters": counter_facts}
+
+
+def _query(kind: str, after: str) -> sa.Select[Any]:
+    if kind == "orphans":
+        return _orphans(after)
+    return _of_catalogue(_CATALOGUE[kind], after) if kind in _CATALOGUE else _numbered(_NUMBERED[kind], after)
+
+
+def _orphans(after: str) -> sa.Select[Any]:
+    position = orphan_table.c.object_key + "@" + orphan_table.c.object_version
+    return sa.select(orphan_table, position.label("position")).where(position > after).order_by(position)
 
 
 def _numbered(table: sa.Table, after: str) -> sa.Select[Any]:

@@ -71,6 +71,7 @@ class World:
 
     versions: list[Row] = field(default_factory=list)
     refusals: list[Row] = field(default_factory=list)
+    orphans: list[Row] = field(default_factory=list)
     outboxes: dict[str, list[Row]] = field(
         default_factory=lambda: {name: [] for name in ("identity", "submission", "marking", "notifier", "operations")}
     )
@@ -313,7 +314,12 @@ class World:
         """Return the services' streams as they are now."""
         own: dict[str, dict[str, list[Row]]] = {
             "identity": {"persons": self.persons},
-            "submission": {"versions": self.versions, "refusals": self.refusals, **self.catalogue},
+            "submission": {
+                "versions": self.versions,
+                "refusals": self.refusals,
+                "orphans": self.orphans,
+                **self.catalogue,
+            },
             "marking": {"rulings": self.rulings, "scripts": self.scripts, **KNOWN["marking"], **self.known["marking"]},
             "notifier": {
                 "obligations": self.obligations,

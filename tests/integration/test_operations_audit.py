@@ -13,10 +13,10 @@ import pytest
 
 from services.operations.reconciliation.domain import Code, Report
 from services.operations.reconciliation.handlers import Audit, Question
-from services.submission.submissions import domain as submission
+from shared.contracts import work_id_of
 from shared.errors import Unavailable
 from tests.integration.operations_world import NOON, ListInspection, World, finished_world, sign, verify
-from tests.support.objects import FilledStore
+from tests.support.objects import VERSION, FilledStore
 
 LATER = NOON + timedelta(hours=1)
 
@@ -182,14 +182,20 @@ def test_an_object_that_was_cut(bench: Bench) -> None:
     assert bench.found() == ["object_corrupt"]
 
 
-def test_an_old_object_that_nobody_knows(bench: Bench) -> None:
+@pytest.mark.parametrize(("noted_for_days", "found"), [(33, ["object_orphan"]), (31, []), (0, [])])
+def test_an_object_that_nobody_knows_is_cleared_away_a_month_after_it_was_noted(
+    bench: Bench, noted_for_days: int, found: list[str]
+) -> None:
+    bench.objects.put("work/stranger", b"who am I")
+    noted_at = datetime.now(UTC) - timedelta(days=noted_for_days)
+    note = {"object_key": "work/stranger", "object_version": VERSION, "first_seen_at": noted_at.isoformat()}
+    bench.world.orphans.append(note)
+    assert bench.found() == found
+
+
+def test_an_old_object_that_nobody_knows_and_nobody_noted_yet_is_only_counted(bench: Bench) -> None:
     bench.objects.put("work/stranger", b"who am I")
     os.utime(bench.objects.path_of("work/stranger"), (0, 0))
-    assert bench.found(settled=False) == ["object_orphan"]
-
-
-def test_an_object_that_nobody_knows_is_kept_for_a_month_and_counted(bench: Bench) -> None:
-    bench.objects.put("work/stranger", b"who am I")
     report = bench.audit()
     assert (report.clean, report.counts["objects_unclaimed"]) == (True, 1)
 
@@ -352,8 +358,7 @@ def test_a_row_of_another_person_differs_from_receipt_work_fact_and_script(bench
 
 def test_a_work_of_another_person_or_assignment(bench: Bench) -> None:
     row = bench.world.versions[0]
-    assert row["work_id"] == submission.work_id_of(row["assignment_id"], row["person_ref"])
-    row["work_id"] = submission.work_id_of(row["assignment_id"], "bob")
+    row["work_id"] = work_id_of(row["assignment_id"], "bob")
     report = bench.audit()
     assert "the work is not that of this person on this assignment" in {each.detail for each in report.violations}
 

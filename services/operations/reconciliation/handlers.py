@@ -175,6 +175,10 @@ class Audit:
 
     def _check_objects(self, question: Question, evidence: _Evidence, report: Report) -> None:
         wanted = {(version.object_key, version.object_version): version for version in evidence.versions.values()}
+        noted = {
+            (row["object_key"], row["object_version"]): datetime.fromisoformat(row["first_seen_at"])
+            for row in streams.rows(self.inspections["submission"], "orphans")
+        }
         for stored in self.objects.walk():
             report.counts["objects"] += 1
             version = wanted.pop((stored.key, stored.version), None)
@@ -182,9 +186,9 @@ class Audit:
                 report.violations.extend(self._check_content(version, report))
                 continue
             report.counts["objects_unclaimed"] += 1
-            age = question.machine_now - stored.modified_at
+            noted_for = question.machine_now - noted.get((stored.key, stored.version), question.machine_now)
             ids = {"object_key": stored.key, "object_version": stored.version}
-            report.violations.extend(arrivals.check_orphan(ids, age=age, kept=ORPHANS_KEPT))
+            report.violations.extend(arrivals.check_orphan(ids, noted_for=noted_for, kept=ORPHANS_KEPT))
         report.violations.extend(map(arrivals.object_missing, wanted.values()))
 
     def _check_content(self, version: Version, report: Report) -> Iterator[Violation]:

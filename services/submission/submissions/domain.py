@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +12,6 @@ from services.submission.catalogue.domain import Assignment
 from services.submission.deadlines.domain import CutOff, rule
 from shared.contracts import MEDIA_TYPES, Band, Channel, RefusalReason, SubmissionCategory
 from shared.errors import Rejected
-
-WORK_NAMESPACE = uuid.UUID("6f1c62d0-5a43-5c1e-9f0d-0d7f4e1f3a55")
 
 _STATUS = {
     RefusalReason.TOO_LATE: 409,
@@ -58,11 +55,6 @@ class Attempt:
     started_at: datetime
     announced_bytes: int | None = None
     correlation_id: str = ""
-
-
-def work_id_of(assignment_id: str, person_ref: str) -> str:
-    """The id of a student's work on an assignment; the same everywhere, for ever."""
-    return str(uuid.uuid5(WORK_NAMESPACE, f"{assignment_id}\x1f{person_ref}"))
 
 
 def cut_off_of(assignment: Assignment) -> CutOff:

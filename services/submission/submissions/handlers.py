@@ -21,7 +21,6 @@ from services.submission.submissions.domain import (
     check_name,
     cut_off_of,
     too_large,
-    work_id_of,
 )
 from services.submission.submissions.receipts import ReceiptSigner
 from services.submission.submissions.store import SubmissionStore, is_known_key
@@ -35,6 +34,7 @@ from shared.contracts import (
     SubmissionStatus,
     VersionNotTaken,
     VersionTaken,
+    work_id_of,
 )
 from shared.database import Context, Database, Transaction
 from shared.errors import NotFound

@@ -91,10 +91,10 @@ def object_missing(version: Version) -> Violation:
     return Violation(code=Code.OBJECT_MISSING, ids=ids, detail="the version's object is not in the store")
 
 
-def check_orphan(ids: Mapping[str, str], *, age: timedelta, kept: timedelta) -> Iterator[Violation]:
-    """Bytes that no version knows are kept for a time and then cleared away, which may take another day."""
-    if age > kept + timedelta(days=1):
-        detail = f"no version has known this object for {age.days} days, and it was not cleared away"
+def check_orphan(ids: Mapping[str, str], *, noted_for: timedelta, kept: timedelta) -> Iterator[Violation]:
+    """Bytes that no version knows are noted, kept for a time and then cleared away, which may take two days more."""
+    if noted_for > kept + timedelta(days=2):
+        detail = f"it has been noted for {noted_for.days} days that no version knows it, and it was not cleared away"
         yield Violation(code=Code.OBJECT_ORPHAN, ids=ids, detail=detail)
 
 
