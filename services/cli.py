@@ -15,8 +15,8 @@ import typer
 import uvicorn
 
 from services.embedded import Embedded, sole_user
-from services.imports import add_imports
-from services.intake import load_demo
+from services.intake.catalogue import load_demo
+from services.intake.commands import add_imports
 from services.opening import opened, opened_or_new
 from services.operations.commands import Tools, add_commands
 from services.operations.dead_letters.handlers import DeadLetterDesk

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from services.embedded import Embedded
-from services.intake import person_refs, take_in
+from services.intake.catalogue import person_refs, take_in
 from services.replay.client import Client, Unexpected
 from services.replay.journal import Held, Journal, held_of
 from services.replay.plan import Collecting, HandingIn, Plan, Slot, content_of, size_of

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 
 from services.embedded import Embedded
-from services.intake import load_demo
+from services.intake.catalogue import load_demo
 from shared.settings import Settings
 
 FLAGS = [

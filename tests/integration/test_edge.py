@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.intake import take_in
+from services.intake.catalogue import take_in
 from services.submission.catalogue.university import StaffEntry, University
 from shared.web.sessions import COOKIE
 from tests.support.university import ANN, OPERATOR, PDF, TMA, TUTOR, Town, running_town

@@ -14,8 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from services.embedded import Embedded
-from services.enrolment_intake import STEP, EnrolmentCounts, EnrolmentIntake
-from services.intake import person_refs, take_in
+from services.intake.catalogue import person_refs, take_in
+from services.intake.enrolments import STEP, EnrolmentCounts, EnrolmentIntake
 from services.submission.catalogue.changes import Counts
 from services.submission.catalogue.enrolments_csv import EnrolmentMistakes
 from services.submission.catalogue.store import enrolment_table, group_table

@@ -15,7 +15,7 @@ from jwcrypto import jwk
 from jwcrypto.jws import JWS
 from jwt.algorithms import OKPAlgorithm
 
-from services.intake import take_in
+from services.intake.catalogue import take_in
 from services.submission.catalogue.university import GroupEntry, StudentEntry, University
 from tests.support.university import (
     ANN,

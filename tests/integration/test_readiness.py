@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.embedded import Embedded
-from services.intake import take_in
+from services.intake.catalogue import take_in
 from shared.database import Database
 from shared.errors import StorageFull
 from shared.settings import Settings

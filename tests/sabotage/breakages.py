@@ -198,14 +198,14 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         name="a dry run of enrolments writes",
-        file="services/enrolment_intake.py",
+        file="services/intake/enrolments.py",
         old="placements: Sequence[Placement]) -> Step:\n        if self.dry_run:\n",
         new="placements: Sequence[Placement]) -> Step:\n        if not self.step:\n",
         test=_ENROLMENTS + "test_a_dry_run_counts_what_the_run_then_does",
     ),
     Breakage(
         name="mistakes in a file of enrolments do not stop it",
-        file="services/enrolment_intake.py",
+        file="services/intake/enrolments.py",
         old="        mistakes.stop_if_any()\n",
         new="",
         test=_ENROLMENTS + "test_a_cause_that_many_lines_share_is_told_once_with_their_number",

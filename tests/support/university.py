@@ -13,7 +13,7 @@ import httpx2 as httpx
 from starlette.testclient import TestClient
 
 from services.embedded import Embedded
-from services.intake import take_in
+from services.intake.catalogue import take_in
 from services.operations.reconciliation.domain import Report
 from services.operations.reconciliation.handlers import Audit, Question
 from services.submission.catalogue.university import (

@@ -56,6 +56,7 @@ def test_each_second_mention_is_a_mistake_and_no_first_one() -> None:
         ("name: Ann", 'name: "Ann\\nBcc: everybody"', (2, "students[0].name")),
         ("P1234567, name", "P\N{FULLWIDTH DIGIT ONE}234567, name", (2, "students[0].personal_id")),
         ("2026-12-01", "soon", (10, "modules[0].presentations[0].assignments[0].cut_off")),
+        ("2026-12-01", "9999-12-31", (10, "modules[0].presentations[0].assignments[0].cut_off")),
         ("withdrawn: [P1234568]", "withdrawn: [P1234567]", (12, "modules[0].presentations[0].withdrawn")),
     ],
 )

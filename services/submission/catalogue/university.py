@@ -51,7 +51,7 @@ class AssignmentEntry(Entry):
     number: Annotated[str, StringConstraints(pattern=r"^(TMA|EMA)[0-9]{2}$")]
     title: Name
     kind: AssignmentKind
-    cut_off: date
+    cut_off: Annotated[date, Field(ge=date(1970, 1, 1), le=date(2199, 12, 31))]
     late_policy: LatePolicy | None = None
     category: SubmissionCategory = SubmissionCategory.ONLINE_ENCOURAGED
     allowed_types: tuple[str, ...] = ("doc", "docx", "rtf", "pdf", "odt")

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from services.embedded import Embedded
-from services.enrolment_intake import EnrolmentCounts, EnrolmentIntake, OnProgress
-from services.intake import take_in
+from services.intake.catalogue import take_in
+from services.intake.enrolments import EnrolmentCounts, EnrolmentIntake, OnProgress
 from services.submission.catalogue.enrolments_csv import EnrolmentMistakes
 from services.submission.catalogue.reader import read_university
 

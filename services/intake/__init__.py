@@ -1,0 +1,1 @@
+"""Taking in what other systems know: each part goes to the service that owns it."""
