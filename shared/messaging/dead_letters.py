@@ -7,12 +7,22 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from shared.database import Database, Transaction
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, EtmaError, NotFound
 from shared.messaging.bus import Record
 from shared.messaging.consumer import Consumer
 from shared.messaging.tables import dead_letter
+
+log = structlog.get_logger()
+
+
+class StillFails(Conflict):
+    """The bug for which the message was buried is still there."""
+
+    code = "still_fails"
+    title = "The message still cannot be applied"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +78,8 @@ class DeadLetters:
         """Apply the buried message and then those parked behind it, in order; returns how many were applied.
 
         Each is applied in a transaction of its own with its new state, so that a stop in between loses nothing.
-        What fails raises and stays, buried, with those behind it. `Conflict` when it is not buried.
+        What fails raises and stays, buried, with those behind it: `StillFails` for a bug, which the log tells of.
+        `Conflict` when it is not buried.
         """
         first = self.show(letter_id)
         if first.state != "buried":
@@ -77,12 +88,23 @@ class DeadLetters:
         applied = 0
         letter: DeadLetter | None = first
         while letter is not None:
+            letter = self._apply(letter, actor)
+            applied += 1
+        return applied
+
+    def _apply(self, letter: DeadLetter, actor: str) -> DeadLetter | None:
+        """Apply one, and return the one that takes its place."""
+        try:
             with self.database.transaction() as tx:
                 self.consumer.apply_messages([letter.record().message()], tx)
                 self._resolve(tx, letter, state="replayed", resolution=f"replayed by {actor}")
-                letter = self._promote(tx, letter)
-            applied += 1
-        return applied
+                return self._promote(tx, letter)
+        except EtmaError:
+            raise
+        except Exception as error:
+            log.exception("dead_letter.still_fails", consumer=self.consumer.name, letter=letter.id)
+            detail = f"Dead letter {letter.id} stays buried, with what waits behind it: {type(error).__name__}."
+            raise StillFails(detail) from error
 
     def discard(self, letter_id: int | str, reason: str, *, actor: str = "system") -> None:
         """Give the buried message up, should it come again as well; the next parked one of its key takes its place.

@@ -100,8 +100,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="a replayed letter forgets what waits behind it",
         file="shared/messaging/dead_letters.py",
-        old="                letter = self._promote(tx, letter)\n",
-        new="                letter = None\n",
+        old="                return self._promote(tx, letter)\n",
+        new="                return None\n",
         test=_MESSAGING + "test_later_facts_of_a_buried_key_wait_behind_it_and_replay_in_order",
     ),
     Breakage(

@@ -17,6 +17,7 @@ from shared.database import Database, Transaction
 from shared.errors import Rejected, Unavailable
 from shared.inspection import messaging_status
 from shared.messaging.consumer import Stopped
+from shared.messaging.dead_letters import StillFails
 from shared.messaging.local_bus import LocalBus
 from shared.messaging.message import Message
 from shared.messaging.relay import Relay
@@ -280,6 +281,16 @@ def test_a_replay_that_fails_leaves_everything_where_it_was(pipe: Pipe) -> None:
     with pytest.raises(Rejected):
         pipe.letters.replay(letter.id)
     assert (len(pipe.letters.list()), len(pipe.letters.list("parked")), pipe.effects()) == (1, 1, [])
+
+
+def test_a_replay_that_meets_a_bug_says_that_the_letter_stays(pipe: Pipe) -> None:
+    pipe.trouble = lambda _fact: KeyError("tutor")
+    pipe.publish(received("w2"))
+    pipe.flow()
+    (letter,) = pipe.letters.list()
+    with pytest.raises(StillFails, match=f"Dead letter {letter.id} stays buried.*: KeyError"):
+        pipe.letters.replay(letter.id)
+    assert [each.id for each in pipe.letters.list()] == [letter.id]
 
 
 def test_a_replay_that_fails_half_way_leaves_a_head_to_replay_again(pipe: Pipe) -> None:
