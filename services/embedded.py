@@ -94,7 +94,7 @@ class Embedded:
             **{service.name: service.problems for service in self.services},
         }
         told = {name: words for part, ask in asked.items() for name, words in _asked(part, ask).items()}
-        return {**moving, **self.stopped(), **told}
+        return {**self.stopped(), **moving, **told}
 
     def stopped(self) -> Mapping[str, str]:
         """The parts that gave up and move again only when somebody mends the cause and starts the process anew."""

@@ -53,6 +53,11 @@ def test_a_system_in_order_is_ready(town: Town) -> None:
     assert problems(town) == {}
 
 
+def test_a_loop_that_gave_up_is_said_to_have_stopped(town: Town) -> None:
+    town.system.pipeline.failed["marking.relay"] = "KeyError, reference 1234abcd"
+    assert problems(town) == {"marking.relay": "stopped: KeyError, reference 1234abcd"}
+
+
 def test_a_full_disk_is_not_ready(town: Town, tmp_path: Path) -> None:
     town.system.platform.objects = FullStore(tmp_path / "full")
     assert problems(town) == {"objects": "waits: storage_full"}
