@@ -166,6 +166,7 @@ def _operations_tools() -> Iterator[Tools]:
             now=system.platform.clock.now,
             machine_now=lambda: datetime.now(UTC),
             settle_seconds=system.platform.settings.settle_seconds,
+            digest_window_seconds=system.platform.settings.digest_window_seconds,
         )
 
 

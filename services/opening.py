@@ -23,7 +23,7 @@ class NoData(Rejected):
 def opened() -> Iterator[Embedded]:
     """The system on its data folder, without its loops; raises `NoData` when there is none."""
     settings = load_settings()
-    if not any(settings.data_dir.glob("*.db")):
+    if not has_data(settings.data_dir):
         detail = f"{settings.data_dir.absolute()} holds no data. Set ETMA_DATA_DIR to the folder of the running system."
         raise NoData(detail)
     with opened_or_new(settings) as system:
@@ -41,6 +41,11 @@ def opened_or_new(settings: Settings | None = None) -> Iterator[Embedded]:
         yield system
     finally:
         system.platform.close()
+
+
+def has_data(data_dir: Path) -> bool:
+    """Whether a system was ever made in this folder."""
+    return any(data_dir.glob("*.db"))
 
 
 def replay_clock(data_dir: Path) -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -63,6 +64,24 @@ def counter_facts(database: Database, *, after: str = "", limit: int = 1000) -> 
     said = sa.select(key.label("position"), key, key_sequence.c.sequence).where(key_sequence.c.sequence > 0)
     with database.reading() as connection:
         return [dict(row) for row in connection.execute(said.where(key > after).order_by(key).limit(limit)).mappings()]
+
+
+MESSAGING_KINDS: Mapping[str, Callable[..., list[dict[str, object]]]] = {
+    "outbox": outbox_facts,
+    "counters": counter_facts,
+}
+"""The kinds that every service shows; each is called with the database, `after` and `limit`."""
+
+
+def numbered_row(row: sa.RowMapping, *, hidden: Collection[str] = ()) -> dict[str, object]:
+    """A row as it can be written as JSON, without what is `hidden`; its `position` as text that sorts."""
+    plain = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in row.items()
+        if name not in hidden
+    }
+    position = plain["position"]
+    return plain | {"position": f"{position:012d}" if isinstance(position, int) else position}
 
 
 def messaging_status(database: Database, bus: Bus | None = None) -> dict[str, object]:

@@ -26,7 +26,7 @@ def claim_time(database: Database) -> None:
         if claimed is None and not (tx.simulated and _is_used(tx)):
             tx.connection.execute(sa.insert(time_source).values(only=1, simulated=tx.simulated))
         elif claimed != tx.simulated:
-            raise OtherTime(_REPLAY_ON_REAL if tx.simulated else _REAL_ON_REPLAY)
+            raise OtherTime(_words(simulated=tx.simulated))
 
 
 def check_time(database: Database) -> None:
@@ -34,11 +34,13 @@ def check_time(database: Database) -> None:
     with database.reading() as connection:
         claimed = connection.execute(sa.select(time_source.c.simulated)).scalar_one_or_none()
     if claimed is not None and claimed != database.clock.simulated:
-        raise OtherTime(_REPLAY_ON_REAL if database.clock.simulated else _REAL_ON_REPLAY)
+        raise OtherTime(_words(simulated=database.clock.simulated))
 
 
-_REPLAY_ON_REAL = "A replay needs an empty folder of its own: set ETMA_DATA_DIR to another one."
-_REAL_ON_REPLAY = "It was made by a replay, in simulated time. Set ETMA_DATA_DIR to another folder."
+def _words(*, simulated: bool) -> str:
+    if simulated:
+        return "A replay needs an empty folder of its own: set ETMA_DATA_DIR to another one."
+    return "It was made by a replay, in simulated time. Set ETMA_DATA_DIR to another folder."
 
 
 def _is_used(tx: Transaction) -> bool:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from services.identity.people.store import person_table
 from shared.database import Database
-from shared.inspection import counter_facts, messaging_status, outbox_facts
+from shared.inspection import MESSAGING_KINDS, messaging_status
 from shared.messaging.bus import Bus
 
 
@@ -18,16 +18,12 @@ class IdentityInspection:
         self.bus = bus
 
     def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
-        return {"outbox": self._outbox, "counters": self._counters, "persons": self._persons}[kind](after, limit)
+        if kind in MESSAGING_KINDS:
+            return MESSAGING_KINDS[kind](self.database, after=after, limit=limit)
+        return {"persons": self._persons}[kind](after, limit)
 
     def status(self) -> dict[str, object]:
         return messaging_status(self.database, self.bus)
-
-    def _outbox(self, after: str, limit: int) -> list[dict[str, object]]:
-        return outbox_facts(self.database, after=after, limit=limit)
-
-    def _counters(self, after: str, limit: int) -> list[dict[str, object]]:
-        return counter_facts(self.database, after=after, limit=limit)
 
     def _persons(self, after: str, limit: int) -> list[dict[str, object]]:
         ref = person_table.c.person_ref

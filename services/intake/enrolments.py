@@ -17,8 +17,9 @@ from services.submission.catalogue.changes import Counts, Difference
 from services.submission.catalogue.enrolments import EnrolmentImport, Placement, Step
 from services.submission.catalogue.enrolments_csv import Mistakes, read_enrolments
 from services.submission.catalogue.reader import Mistake
-from services.submission.catalogue.sheet import Mention, Sheet, StudentMention, in_chunks
+from services.submission.catalogue.sheet import Mention, Sheet, StudentMention
 from services.submission.catalogue.store import CatalogueStore
+from shared.chunks import in_chunks
 
 STEP: Final = 2_000
 """Rows a step: while one is written, which takes a third of a second, a student who hands in waits."""

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from services.marking.allocation.store import ruling_table, script_table
 from services.marking.tutors.store import assignment_table, group_table, member_table, person_table
 from shared.database import Database
-from shared.inspection import counter_facts, messaging_status, outbox_facts
+from shared.inspection import MESSAGING_KINDS, messaging_status, numbered_row
 from shared.messaging.bus import Bus
 
 
@@ -27,10 +27,10 @@ class MarkingInspection:
         self.bus = bus
 
     def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
-        if kind in _MESSAGING:
-            return _MESSAGING[kind](self.database, after=after, limit=limit)
+        if kind in MESSAGING_KINDS:
+            return MESSAGING_KINDS[kind](self.database, after=after, limit=limit)
         with self.database.reading() as connection:
-            rows = [_plain(row) for row in connection.execute(_QUERIES[kind](after).limit(limit)).mappings()]
+            rows = [numbered_row(row) for row in connection.execute(_QUERIES[kind](after).limit(limit)).mappings()]
             return _with_members(rows, connection) if kind == "groups" else rows
 
     def status(self) -> dict[str, object]:
@@ -48,7 +48,6 @@ def _keyed(key: sa.Column[Any], *columns: sa.Column[Any] | sa.Table) -> Callable
     return lambda after: sa.select(*columns, key.label("position")).where(key > after).order_by(key)
 
 
-_MESSAGING = {"outbox": outbox_facts, "counters": counter_facts}
 _QUERIES: Mapping[str, Callable[[str], sa.Select[Any]]] = {
     "rulings": _rulings,
     "scripts": _keyed(script_table.c.work_id, script_table),
@@ -68,9 +67,3 @@ def _with_members(groups: list[dict[str, object]], connection: sa.Connection) ->
     for row in connection.execute(within.order_by(member_table.c.group_id, member_table.c.person_ref)):
         members[row.group_id].append(row.person_ref)
     return [{**group, "member_refs": members[group["group_id"]]} for group in groups]
-
-
-def _plain(row: Any) -> dict[str, object]:  # noqa: ANN401 - a row's mapping
-    plain = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in row.items()}
-    position = plain["position"]
-    return plain | {"position": f"{position:012d}" if isinstance(position, int) else position}

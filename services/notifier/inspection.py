@@ -13,7 +13,7 @@ from services.notifier.directory.store import assignments, persons
 from services.notifier.obligations.store import obligations
 from shared.database import Database
 from shared.errors import NotFound
-from shared.inspection import counter_facts, outbox_facts
+from shared.inspection import MESSAGING_KINDS
 
 _OBLIGATIONS = sa.select(
     obligations.c.obligation_id.label("position"),
@@ -59,7 +59,6 @@ _KEYED: Mapping[str, tuple[sa.Select[Any], sa.Column[Any]]] = {
     "persons": (_PERSONS, persons.c.person_ref),
     "assignments": (_ASSIGNMENTS, assignments.c.assignment_id),
 }
-_MESSAGING = {"outbox": outbox_facts, "counters": counter_facts}
 
 
 class NotifierInspection:
@@ -87,8 +86,8 @@ class NotifierInspection:
         if kind not in self.kinds:
             message = f"the notifier has no facts of kind {kind!r}"
             raise NotFound(message)
-        if kind in _MESSAGING:
-            return _MESSAGING[kind](self.database, after=after, limit=limit)
+        if kind in MESSAGING_KINDS:
+            return MESSAGING_KINDS[kind](self.database, after=after, limit=limit)
         rows, key = _KEYED[kind]
         with self.database.reading() as connection:
             page = connection.execute(rows.where(key > after).order_by(key).limit(limit)).mappings()

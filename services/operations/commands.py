@@ -16,7 +16,7 @@ from rich.table import Table
 
 from services.operations.dead_letters.handlers import DeadLetterDesk
 from services.operations.reconciliation.domain import Report, Violation
-from services.operations.reconciliation.handlers import DIGEST_WINDOW_SECONDS, Audit, Question
+from services.operations.reconciliation.handlers import Audit, Question
 from shared.errors import EtmaError
 
 VIOLATED = 1
@@ -30,7 +30,8 @@ Service = Annotated[str, typer.Option("--service", help="The service that buried
 class Tools:
     """What the commands work with; the clocks are the services' and the machine's.
 
-    `settle_seconds` is how young a fact may be to count as in flight.
+    `settle_seconds` is how young a fact may be to count as in flight, `digest_window_seconds` how long the notifier
+    gathers news for a tutor's mail; a command may name others.
     """
 
     audit: Audit
@@ -38,6 +39,7 @@ class Tools:
     now: Callable[[], datetime]
     machine_now: Callable[[], datetime]
     settle_seconds: float
+    digest_window_seconds: float
 
 
 OpenTools = Callable[[], AbstractContextManager[Tools]]
@@ -62,8 +64,9 @@ def _add_audit(app: typer.Typer, open_tools: OpenTools) -> None:
             float | None, typer.Option(help="What is younger is in flight; else ETMA_SETTLE_SECONDS.")
         ] = None,
         digest_window_seconds: Annotated[
-            float, typer.Option(envvar="ETMA_DIGEST_WINDOW_SECONDS", help="How long the services gather a digest.")
-        ] = DIGEST_WINDOW_SECONDS,
+            float | None,
+            typer.Option(help="How long the services gather a digest; else ETMA_DIGEST_WINDOW_SECONDS."),
+        ] = None,
         as_json: Json = False,
     ) -> None:
         """Hold rows, objects, facts, rulings, obligations, deliveries and receipts against one another.
@@ -77,7 +80,9 @@ def _add_audit(app: typer.Typer, open_tools: OpenTools) -> None:
                 receipts=receipts,
                 settled=settled,
                 settle_seconds=tools.settle_seconds if settle_seconds is None else settle_seconds,
-                digest_window_seconds=digest_window_seconds,
+                digest_window_seconds=(
+                    tools.digest_window_seconds if digest_window_seconds is None else digest_window_seconds
+                ),
             )
             try:
                 report = tools.audit.run(question)

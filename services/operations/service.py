@@ -17,7 +17,7 @@ from services.operations.trail.handlers import Trail
 from services.operations.trail.store import TrailStore
 from services.operations.trail.views import TrailViews
 from shared.contracts import TOPICS
-from shared.inspection import Inspection, counter_facts, messaging_status, outbox_facts
+from shared.inspection import MESSAGING_KINDS, Inspection, messaging_status
 from shared.messaging.consumer import merged
 from shared.migrations.history import History
 from shared.service import Service
@@ -25,7 +25,6 @@ from shared.wiring import Platform
 
 NAME = "operations"
 HISTORY = History(Path(__file__).parent / "migrations" / "versions")
-MESSAGING = {"outbox": outbox_facts, "counters": counter_facts}
 TEMPLATES = tuple(Path(__file__).parent / part / "templates" for part in ("pipeline", "trail"))
 
 
@@ -48,7 +47,7 @@ def compose(platform: Platform, inspections: Callable[[], Mapping[str, Inspectio
         inspection=OperationsInspection(
             trail,
             pipeline,
-            lambda kind, after, limit: MESSAGING[kind](database, after=after, limit=limit),
+            lambda kind, after, limit: MESSAGING_KINDS[kind](database, after=after, limit=limit),
             lambda: messaging_status(database, platform.bus),
         ),
     )

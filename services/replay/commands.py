@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from services.embedded import Embedded, sole_user
-from services.opening import replay_clock
+from services.opening import has_data, replay_clock
 from services.replay.client import Client, Unexpected
 from services.replay.driver import CLIENTS, Pace, Replay
 from services.replay.figures import Figures, figures_of
@@ -127,7 +127,7 @@ def _clock(settings: Settings, plan: Plan, order: Order) -> SteppedClock:
     clock = SteppedClock(replay_clock(settings.data_dir))
     path = clock.path.with_name("order.json")
     wanted = json.dumps(asdict(order))
-    if not path.exists() and any(settings.data_dir.glob("*.db")):
+    if not path.exists() and has_data(settings.data_dir):
         detail = f"{settings.data_dir} holds other data. A replay needs a folder of its own: set ETMA_DATA_DIR."
         raise Conflict(detail)
     if path.exists() and path.read_text(encoding="ascii") != wanted:

@@ -20,9 +20,10 @@ from services.submission.catalogue.store import (
 from services.submission.submissions.store import refusal_table, version_table
 from services.submission.upload.store import orphan_table
 from shared.database import Database
-from shared.inspection import counter_facts, messaging_status, outbox_facts
+from shared.inspection import MESSAGING_KINDS, messaging_status, numbered_row
 from shared.messaging.bus import Bus
 
+_HIDDEN = frozenset({"file_name", "idempotency_key"})
 _NUMBERED = {"versions": version_table, "refusals": refusal_table}
 _CATALOGUE = {
     "assignments": assignment_table,
@@ -40,16 +41,16 @@ class SubmissionInspection:
         self.bus = bus
 
     def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
-        if kind in _MESSAGING:
-            return _MESSAGING[kind](self.database, after=after, limit=limit)
+        if kind in MESSAGING_KINDS:
+            return MESSAGING_KINDS[kind](self.database, after=after, limit=limit)
         with self.database.reading() as connection:
-            return [_plain(row) for row in connection.execute(_query(kind, after).limit(limit)).mappings()]
+            return [
+                numbered_row(row, hidden=_HIDDEN)
+                for row in connection.execute(_query(kind, after).limit(limit)).mappings()
+            ]
 
     def status(self) -> dict[str, object]:
         return messaging_status(self.database, self.bus)
-
-
-_MESSAGING = {"outbox": outbox_facts, "counters": counter_facts}
 
 
 def _query(kind: str, after: str) -> sa.Select[Any]:
@@ -70,14 +71,3 @@ def _numbered(table: sa.Table, after: str) -> sa.Select[Any]:
 def _of_catalogue(table: sa.Table, after: str) -> sa.Select[Any]:
     key = table.c[KEYS[table]]
     return sa.select(table, key.label("position")).where(key > after).order_by(key)
-
-
-def _plain(row: Any) -> dict[str, object]:  # noqa: ANN401 - a row's mapping
-    hidden = {"file_name", "idempotency_key"}
-    plain = {
-        name: value.isoformat() if hasattr(value, "isoformat") else value
-        for name, value in row.items()
-        if name not in hidden
-    }
-    position = plain["position"]
-    return plain | {"position": f"{position:012d}" if isinstance(position, int) else position}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from shared.chunks import in_chunks
 from shared.contracts import FACTS, Fact, Topic
 from shared.database import Database, Transaction, upsert
 from shared.errors import Rejected, Unavailable, public_name
@@ -231,7 +232,7 @@ class Consumer:
 
     def _unseen(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
         seen: set[str] = set()
-        for chunk in _chunks([message.id for message in messages]):
+        for chunk in in_chunks([message.id for message in messages], CHUNK):
             query = sa.select(inbox.c.ce_id).where(inbox.c.consumer == self.name, inbox.c.ce_id.in_(chunk))
             seen.update(tx.connection.execute(query).scalars())
         new: dict[str, Message] = {}
@@ -342,11 +343,6 @@ def stored_offsets(connection: sa.Connection, consumer: str) -> dict[tuple[str, 
     """Where a consumer goes on in each partition in which it ever was."""
     rows = connection.execute(sa.select(progress).where(progress.c.consumer == consumer))
     return {(row.topic, row.partition): row.next_offset for row in rows}
-
-
-def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]
 
 
 __all__ = ["Consumer", "ConsumerLoop", "Handler", "HandlerTable", "Stopped", "stored_offsets"]

@@ -73,6 +73,7 @@ class Terminal:
             now=lambda: NOON + timedelta(hours=1),
             machine_now=lambda: datetime.now(UTC),
             settle_seconds=60,
+            digest_window_seconds=Settings().digest_window_seconds,
         )
 
 

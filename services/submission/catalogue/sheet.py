@@ -9,14 +9,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
-from typing import Any, Final, TypeVar
+from itertools import groupby
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from services.submission.catalogue.enrolments import Placement
 from services.submission.catalogue.enrolments_csv import EnrolmentLine
 from services.submission.catalogue.reader import Mistake
+from shared.chunks import in_chunks
 from shared.errors import StorageFull
 
 CACHE_KIBIBYTES: Final = 16 * 1024
@@ -206,13 +207,3 @@ class Sheet:
             .order_by(column)
         )
         return [Mention(what=what, line=line, times=times) for what, line, times in self._connection.execute(query)]
-
-
-_T = TypeVar("_T")
-
-
-def in_chunks(things: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    """The things in lists of so many, the last one shorter."""
-    left = iter(things)
-    while chunk := list(islice(left, size)):
-        yield chunk

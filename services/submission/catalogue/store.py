@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import sqlalchemy as sa
 
 from services.submission.tables import metadata
+from shared.chunks import in_chunks
 from shared.columns import UtcDateTime
 from shared.database import Transaction, upsert
 
@@ -86,7 +87,7 @@ class CatalogueStore:
         """The stored rows of these keys, without their revision."""
         column = table.c[KEYS[table]]
         found: dict[str, dict[str, object]] = {}
-        for chunk in _chunks(keys):
+        for chunk in in_chunks(keys, CHUNK):
             for row in connection.execute(sa.select(table).where(column.in_(chunk))).mappings():
                 found[row[KEYS[table]]] = {name: value for name, value in row.items() if name != "revision"}
         return found
@@ -95,7 +96,7 @@ class CatalogueStore:
         """All groups of these presentations, without their revision."""
         columns = [column for column in group_table.c if column.name != "revision"]
         found: list[dict[str, object]] = []
-        for chunk in _chunks(presentation_ids):
+        for chunk in in_chunks(presentation_ids, CHUNK):
             query = sa.select(*columns).where(group_table.c.presentation_id.in_(chunk))
             found += [dict(row) for row in connection.execute(query).mappings()]
         return found
@@ -104,7 +105,7 @@ class CatalogueStore:
         """Those of these presentations in which there is something to hand in."""
         column = assignment_table.c.presentation_id
         found: set[str] = set()
-        for chunk in _chunks(presentation_ids):
+        for chunk in in_chunks(presentation_ids, CHUNK):
             found.update(connection.execute(sa.select(column).where(column.in_(chunk)).distinct()).scalars())
         return found
 
@@ -124,8 +125,3 @@ class CatalogueStore:
         moved = sa.update(revision_table).values(revision=revision_table.c.revision + count)
         last = tx.connection.execute(moved.returning(revision_table.c.revision)).scalar_one()
         return iter(range(last - count + 1, last + 1))
-
-
-def _chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(keys), CHUNK):
-        yield keys[start : start + CHUNK]

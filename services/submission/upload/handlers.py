@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from itertools import islice
 
 import structlog
 
 from services.submission.upload.domain import Tally
 from services.submission.upload.store import OrphanStore, Place
+from shared.chunks import in_chunks
 from shared.clock import Clock
 from shared.database import Database
 from shared.storage.port import ORPHANS_KEPT, ObjectStore, StoredEntry
@@ -48,7 +48,7 @@ class OrphanSweep:
     def sweep(self, kept: timedelta = ORPHANS_KEPT) -> int:
         """Walk all objects, note what became an orphan, delete what was noted before `kept`; returns how many."""
         found = Tally()
-        for chunk in _chunks(self.objects.walk()):
+        for chunk in in_chunks(self.objects.walk(), CHUNK):
             here = self._compare(chunk)
             found = Tally(known=found.known + here.known, orphans=found.orphans + here.orphans)
         self._found = found
@@ -104,8 +104,3 @@ class OrphanSweep:
         with self.database.transaction() as tx:
             self.store.forget(places, tx)
         return len(orphans)
-
-
-def _chunks(entries: Iterator[StoredEntry]) -> Iterator[list[StoredEntry]]:
-    while chunk := list(islice(entries, CHUNK)):
-        yield chunk
