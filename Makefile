@@ -29,11 +29,11 @@ check: setup ## Format, lint, types, import rules, contracts, unit tests: under 
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m shared.contracts.generate --check
-	@$(BIN)/python -m pytest tests/unit tests/contract -n 2
+	@$(BIN)/python -m pytest -m "not cluster" tests/unit tests/contract -n 2
 
 .PHONY: test
 test: setup browser compiler ## Everything that needs no server: unit, conformance, integration, faults, browser
-	@CHROMIUM=$$(cat $(VENV)/browser) CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m pytest -n 2 --dist loadfile
+	@CHROMIUM=$$(cat $(VENV)/browser) CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m pytest -m "not cluster" -n 2 --dist loadfile
 
 .PHONY: browser
 browser: setup ## Find or install the browser of the tests
@@ -68,8 +68,8 @@ format: setup ## Format the code and mend what can be mended
 
 .PHONY: lock
 lock: setup ## Write requirements/ anew from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements/runtime.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 --extra cluster pyproject.toml -o requirements/runtime.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 --extra cluster --extra dev pyproject.toml -o requirements/dev.txt
 	@echo ziglang | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 - -o requirements/compiler.txt
 
 .PHONY: clean
