@@ -4,97 +4,47 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
-
-from services.identity import service as identity
-from services.marking import service as marking
-from services.notifier import service as notifier
-from services.operations import service as operations
-from services.submission import service as submission
+from services.system import System
 from shared.contracts import TOPICS
 from shared.disk import make_folder_durably
-from shared.errors import Conflict, Unavailable
+from shared.errors import Conflict
 from shared.housekeeping import Chore, Housekeeping
-from shared.inspection import Inspection, is_in_flight
-from shared.messaging.consumer import Consumer, ConsumerLoop
-from shared.messaging.dead_letters import DeadLetters
+from shared.inspection import is_in_flight
+from shared.messaging.consumer import ConsumerLoop
+from shared.messaging.local_bus import LocalBus
 from shared.messaging.relay import Relay
-from shared.service import Loop, LoopThread, Service
-from shared.settings import Settings
+from shared.service import Loop, LoopThread, problems_of
+from shared.settings import BadSettings, Settings
 from shared.timers import TimersLoop
-from shared.web.app import create_app
 from shared.wiring import Platform
 
-TEMPLATES = (
-    *identity.TEMPLATES,
-    *submission.TEMPLATES,
-    *marking.TEMPLATES,
-    *notifier.TEMPLATES,
-    *operations.TEMPLATES,
-)
 STOP_SECONDS = 10
 PRUNE_SECONDS = 3600.0
 
 
-class Embedded:
-    """All services composed on one platform; nothing runs until `start`."""
+class Embedded(System):
+    """All services with their loops and a bus of their own; nothing runs until `start`."""
 
     def __init__(self, settings: Settings) -> None:
         make_folder_durably(settings.data_dir)
-        self.platform = Platform(settings, TEMPLATES)
-        self.identity = identity.Identity(self.platform)
-        self.submission = submission.Submission(self.platform)
-        self.notifier = notifier.Notifier(self.platform)
-        self.services: Sequence[Service] = (
-            self.identity.service,
-            self.submission.service,
-            marking.compose(self.platform),
-            self.notifier.service,
-            operations.compose(self.platform, self.inspections),
-        )
-        self.consumers = {
-            service.name: Consumer(database=service.database, handlers=service.handlers) for service in self.services
-        }
+        super().__init__(settings)
+        self.bus = _own_bus(self.platform)
         self.pipeline = LoopThread("pipeline", list(self._pipeline()))
         self.senders = {each.name: LoopThread(each.name, each.loops) for each in self.services if each.loops}
         housekeeping = LoopThread("housekeeping", [Housekeeping(list(self._chores()))])
         self.threads = [self.pipeline, *self.senders.values(), housekeeping]
         self._wake_each_other()
 
-    def inspections(self) -> Mapping[str, Inspection]:
-        """What each service shows of itself."""
-        return {service.name: service.inspection for service in self.services}
-
-    def dead_letters(self) -> dict[str, DeadLetters]:
-        """Each service's dead letters."""
-        return {service.name: DeadLetters(service.database, self.consumers[service.name]) for service in self.services}
-
-    def app(self) -> FastAPI:
-        """The web application with every service's routes."""
-        return create_app(
-            routers=[router for service in self.services for router in service.routers],
-            pages=self.platform.pages,
-            tokens=self.platform.tokens,
-            revocations=self.identity.open_sessions,
-            form_secret=self.platform.form_secret,
-            ready=self.problems,
-        )
-
     def problems(self) -> Mapping[str, str]:
         """The parts that are not well, with words for everybody; cheap, because it is asked every few seconds."""
         moving = {name: words for thread in self.threads for name, words in thread.problems().items()}
         timers = [loop for loop in self.pipeline.loops if isinstance(loop, TimersLoop)]
-        asked = {
-            "objects": self._no_room,
-            **{loop.name: loop.problems for loop in timers},
-            **{service.name: service.problems for service in self.services},
-        }
-        told = {name: words for part, ask in asked.items() for name, words in _asked(part, ask).items()}
-        return {**self.stopped(), **moving, **told}
+        failing = {name: words for loop in timers for name, words in problems_of(loop.name, loop.problems).items()}
+        return {**self.stopped(), **moving, **failing, **super().problems()}
 
     def stopped(self) -> Mapping[str, str]:
         """The parts that gave up and move again only when somebody mends the cause and starts the process anew."""
@@ -133,12 +83,8 @@ class Embedded:
         moving = any(is_in_flight(service.database) or service.in_flight() for service in self.services)
         return self._all_read() and not moving and before == self._commits()
 
-    def _no_room(self) -> Mapping[str, str]:
-        self.platform.objects.ready()
-        return {}
-
     def _commits(self) -> int:
-        databases = [self.platform.bus.database, *(service.database for service in self.services)]
+        databases = [self.bus.database, *(service.database for service in self.services)]
         return sum(database.commits for database in databases)
 
     def _all_read(self) -> bool:
@@ -147,9 +93,9 @@ class Embedded:
     def _pipeline(self) -> Iterator[Loop]:
         """What moves facts: one thread for all, because they would only wait for one another."""
         for service in self.services:
-            yield Relay(service.database, self.platform.bus)
+            yield Relay(service.database, self.bus)
             if service.topics:
-                yield ConsumerLoop(self.consumers[service.name], self.platform.bus, service.topics)
+                yield ConsumerLoop(self.consumers[service.name], self.bus, service.topics)
             if service.timer_handlers:
                 yield TimersLoop(service.database, service.timer_handlers)
 
@@ -165,27 +111,27 @@ class Embedded:
 
     def _prune_bus(self) -> int:
         """Delete from the bus what is old and what everybody who reads it has applied."""
-        ends = self.platform.bus.end_offsets()
+        ends = self.bus.end_offsets()
         read = {place: ends[place] for place in ends}
         for loop in self.pipeline.loops:
             if isinstance(loop, ConsumerLoop):
                 for place, offset in loop.applied().items():
                     read[place] = min(read[place], offset)
-        return sum(self.platform.bus.prune(TOPICS[topic], part, below=below) for (topic, part), below in read.items())
+        return sum(self.bus.prune(TOPICS[topic], part, below=below) for (topic, part), below in read.items())
 
     def _wake_each_other(self) -> None:
-        self.platform.bus.on_append(self.pipeline.wake)
+        self.bus.on_append(self.pipeline.wake)
         for service in self.services:
             service.database.on_commit(self.pipeline.wake)
         for name, sender in self.senders.items():
             self.consumers[name].database.on_commit(sender.wake)
 
 
-def _asked(part: str, ask: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
-    try:
-        return ask()
-    except Unavailable as error:
-        return {part: f"waits: {error.code}"}
+def _own_bus(platform: Platform) -> LocalBus:
+    if not isinstance(platform.bus, LocalBus):
+        detail = "ETMA_BUS_URL: one process has a bus of its own (local://). On a broker each role is a process."
+        raise BadSettings(detail)
+    return platform.bus
 
 
 @contextmanager

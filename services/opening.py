@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.embedded import Embedded
+from services.system import System
 from shared.errors import Rejected
 from shared.observability.logs import configure_logs
 from shared.settings import Settings, load_settings
@@ -20,7 +20,7 @@ class NoData(Rejected):
 
 
 @contextmanager
-def opened() -> Iterator[Embedded]:
+def opened() -> Iterator[System]:
     """The system on its data folder, without its loops; raises `NoData` when there is none."""
     settings = load_settings()
     if not has_data(settings.data_dir):
@@ -31,11 +31,11 @@ def opened() -> Iterator[Embedded]:
 
 
 @contextmanager
-def opened_or_new(settings: Settings | None = None) -> Iterator[Embedded]:
+def opened_or_new(settings: Settings | None = None) -> Iterator[System]:
     """Like `opened`, but an empty folder becomes a new system; raises `OtherTime`."""
     settings = settings or load_settings()
     configure_logs(settings.command_log_level)
-    system = Embedded(_in_its_own_time(settings))
+    system = System(_in_its_own_time(settings))
     try:
         system.platform.check_time()
         yield system

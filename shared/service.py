@@ -59,6 +59,14 @@ class Service:
     inspection: Inspection
 
 
+def problems_of(part: str, ask: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+    """What a part says of itself; a part that cannot say it for want of its infrastructure waits for that."""
+    try:
+        return ask()
+    except Unavailable as error:
+        return {part: f"waits: {error.code}"}
+
+
 class LoopThread:
     """Runs loops in turn in one thread until told to stop.
 

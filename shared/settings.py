@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,12 +19,29 @@ class BadSettings(Rejected):
     title = "The settings are not right"
 
 
+def _address(description: str) -> Any:  # noqa: ANN401 - a field's default
+    """An address; empty means a place under `data_dir`. It may hold a password, so that no traceback shows it."""
+    return Field(default="", repr=False, description=description)
+
+
+def _database_of(service: str) -> Any:  # noqa: ANN401 - as above
+    return _address(f"the database of {service}: `sqlite:///PATH` or `postgresql+psycopg://USER:PASSWORD@HOST/NAME`")
+
+
 class Settings(BaseSettings):
     """Defaults are those of the embedded system: one process, no server, everything under `data_dir`."""
 
     model_config = SettingsConfigDict(env_prefix="ETMA_", extra="ignore", frozen=True)
 
-    data_dir: Path = Field(default=Path("var"), description="where databases, objects, keys and mail are kept")
+    data_dir: Path = Field(default=Path("var"), description="where everything is kept that no address names")
+    identity_database_url: str = _database_of("identity")
+    submission_database_url: str = _database_of("submission")
+    marking_database_url: str = _database_of("marking")
+    notifier_database_url: str = _database_of("notifier")
+    operations_database_url: str = _database_of("operations")
+    objects_url: str = _address("the object store: `file:///PATH` or `s3://KEY:SECRET@HOST:PORT/BUCKET`")
+    bus_url: str = _address("the bus: `local:///PATH` or `kafka://HOST:PORT,HOST:PORT`")
+    mail_url: str = _address("where mail goes: `file:///PATH` or `smtp://USER:PASSWORD@HOST:PORT`")
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=1, le=65535, description="port to listen on")
     demo: bool = Field(default=False, description="offer the demo sign-in, on the loopback address only")
@@ -41,6 +59,29 @@ class Settings(BaseSettings):
         default="INFO", description="DEBUG, INFO, WARNING or ERROR; commands other than serve: WARNING"
     )
 
+    def database_of(self, service: str) -> str:
+        """The URL of a service's database."""
+        given: str = getattr(self, f"{service}_database_url")
+        return given or f"sqlite:///{self.data_dir / service}.db"
+
+    @property
+    def objects(self) -> str:
+        """The URL of the object store."""
+        return self.objects_url or self._under("file", "objects")
+
+    @property
+    def bus(self) -> str:
+        """The URL of the bus."""
+        return self.bus_url or self._under("local", "bus.db")
+
+    @property
+    def mail(self) -> str:
+        """The URL of the mail channel."""
+        return self.mail_url or self._under("file", "mail")
+
+    def _under(self, scheme: str, name: str) -> str:
+        return f"{scheme}://{quote(str(self.data_dir.absolute() / name))}"
+
     @property
     def address(self) -> str:
         """The public address, without a slash at the end."""
@@ -50,6 +91,11 @@ class Settings(BaseSettings):
     def command_log_level(self) -> str:
         """For commands whose output is for people: quiet, unless a level was asked for."""
         return self.log_level if "log_level" in self.model_fields_set else "WARNING"
+
+
+def path_in(url: str) -> Path:
+    """The path of a URL such as `file:///var/lib/etma/objects`."""
+    return Path(unquote(urlsplit(url).path))
 
 
 def load_settings(**given: Any) -> Settings:  # noqa: ANN401 - any setting's type

@@ -1,48 +1,86 @@
-"""Chooses the adapters by the scheme of their URLs; the only place that does."""
+"""Chooses the adapters by the scheme of their URLs; the only place that does.
+
+Adapters are named by string, so that a process imports what its URLs ask for and nothing else: the embedded system
+neither Kafka nor an S3 client, a web process no Kafka.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 
 from shared.clock import Clock, SystemClock
-from shared.contracts import TOPICS
 from shared.database import Database
 from shared.keys import load_or_create_key, load_or_create_secret
-from shared.messaging.local_bus import LocalBus
+from shared.messaging.bus import Bus
 from shared.messaging.tables import HISTORY as MESSAGING
 from shared.migrations.history import History
 from shared.migrations.migrate import migrate
+from shared.service import problems_of
 from shared.settings import BadSettings, Settings
 from shared.simulation import check_time, claim_time
 from shared.stepped_clock import SteppedClock
-from shared.storage.file_store import FileStore
 from shared.storage.port import ObjectStore
 from shared.web.pages import Pages
 from shared.web.tokens import Tokens
 
+OBJECT_STORES = {"file": "shared.storage.file_store:FileStore", "s3": "shared.storage.s3_store:S3Store"}
+BUSES = {"local": "shared.messaging.local_bus:LocalBus", "kafka": "shared.messaging.kafka_bus:KafkaBus"}
+CHANNELS = {
+    "file": "services.notifier.channels.file_channel:FileChannel",
+    "smtp": "services.notifier.channels.smtp_channel:SmtpChannel",
+}
+
 
 class Platform:
-    """What services are composed with. Everything is under `settings.data_dir` in the embedded system."""
+    """What services are composed with: each adapter is opened when a service first takes it."""
 
     def __init__(self, settings: Settings, templates: Sequence[Path] = ()) -> None:
         self.settings = settings
         self.clock = _clock(settings)
-        folder = settings.data_dir
-        self.objects: ObjectStore = FileStore(folder / "objects")
-        self.bus = LocalBus(f"sqlite:///{folder / 'bus.db'}", clock=self.clock, topics=list(TOPICS))
-        self.tokens = Tokens(load_or_create_key(folder / "keys" / "session.json"), self.clock)
-        self.form_secret = load_or_create_secret(folder / "keys" / "forms.secret")
-        self.receipt_key = load_or_create_key(folder / "keys" / "receipt.json")
+        keys = settings.data_dir / "keys"
+        self.tokens = Tokens(load_or_create_key(keys / "session.json"), self.clock)
+        self.form_secret = load_or_create_secret(keys / "forms.secret")
+        self.receipt_key = load_or_create_key(keys / "receipt.json")
         self.pages = Pages(templates, demo=settings.demo)
         self._databases: list[Database] = []
 
+    @cached_property
+    def objects(self) -> ObjectStore:
+        """Where the bytes are."""
+        store: ObjectStore = _adapter("ETMA_OBJECTS_URL", self.settings.objects, OBJECT_STORES)
+        return store
+
+    @cached_property
+    def bus(self) -> Bus:
+        """Where facts travel."""
+        bus: Bus = _adapter("ETMA_BUS_URL", self.settings.bus, BUSES, clock=self.clock)
+        return bus
+
+    @cached_property
+    def channel(self) -> Any:  # noqa: ANN401 - the port is the notifier's
+        """How mail goes out."""
+        return _adapter("ETMA_MAIL_URL", self.settings.mail, CHANNELS)
+
     def database(self, name: str, history: History) -> Database:
         """A service's own database, its tables brought to what this code needs; raises what `migrate` raises."""
-        database = Database(f"sqlite:///{self.settings.data_dir / name}.db", source=name, clock=self.clock)
+        database = Database(self.settings.database_of(name), source=name, clock=self.clock)
         self._databases.append(database)
         migrate(database, [MESSAGING, history])
         return database
+
+    def problems(self) -> Mapping[str, str]:
+        """What is not well in the adapters that are in use, with words for everybody."""
+        if "objects" not in self.__dict__:
+            return {}
+        return problems_of("objects", self._objects_ready)
+
+    def _objects_ready(self) -> Mapping[str, str]:
+        self.objects.ready()
+        return {}
 
     def claim_time(self) -> None:
         """Mark all databases as ones of this clock's time; raises `OtherTime` when one is of the other."""
@@ -57,7 +95,15 @@ class Platform:
     def close(self) -> None:
         for database in self._databases:
             database.close()
-        self.bus.close()
+        if "bus" in self.__dict__:
+            self.bus.close()
+
+
+def _adapter(setting: str, url: str, known: Mapping[str, str], **given: object) -> Any:  # noqa: ANN401 - any port
+    scheme = url.partition("://")[0]
+    if scheme not in known:
+        raise BadSettings(f"{setting}: {scheme}:// is not known; known are {' and '.join(f'{k}://' for k in known)}.")
+    return resolve_name(known[scheme]).from_url(url, **given)
 
 
 def _clock(settings: Settings) -> Clock:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.embedded import Embedded
 from services.identity.people.handlers import PersonEntry
 from services.submission.catalogue.changes import Counts
 from services.submission.catalogue.demo import demo_university
 from services.submission.catalogue.university import University
+from services.system import System
 from shared.clock import LONDON
 from shared.errors import Rejected
 
@@ -20,7 +20,7 @@ class UnknownPeople(Rejected):
     title = "The file names people whom nobody described; nothing of the catalogue was changed"
 
 
-def load_demo(system: Embedded) -> None:
+def load_demo(system: System) -> None:
     """Load the demo university into an empty system; an existing catalogue stays as it is."""
     with system.submission.database.reading() as connection:
         empty = system.submission.catalogue.is_empty(connection)
@@ -29,7 +29,7 @@ def load_demo(system: Embedded) -> None:
         take_in(system, demo_university(today))
 
 
-def take_in(system: Embedded, university: University) -> dict[str, Counts]:
+def take_in(system: System, university: University) -> dict[str, Counts]:
     """Record the people with identity, then the catalogue with submission; both idempotent.
 
     Raises `UnknownPeople` when it names somebody who is neither described in it nor known.
@@ -41,7 +41,7 @@ def take_in(system: Embedded, university: University) -> dict[str, Counts]:
         return system.submission.catalogue_import.apply(university, people, tx)
 
 
-def person_refs(system: Embedded, identifiers: set[str]) -> dict[str, str]:
+def person_refs(system: System, identifiers: set[str]) -> dict[str, str]:
     """The person_ref of each PI and staff number; raises `UnknownPeople`."""
     with system.identity.database.reading() as connection:
         known = system.identity.people.store.by_identifier(sorted(identifiers), connection)

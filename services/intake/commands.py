@@ -14,15 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from services.embedded import Embedded
 from services.intake.catalogue import take_in
 from services.intake.enrolments import EnrolmentCounts, EnrolmentIntake, OnProgress
 from services.submission.catalogue.enrolments_csv import EnrolmentMistakes
 from services.submission.catalogue.reader import read_university
+from services.system import System
 
 MISTAKEN = 2
 
-OpenSystem = Callable[[], AbstractContextManager[Embedded]]
+OpenSystem = Callable[[], AbstractContextManager[System]]
 
 
 def add_imports(app: typer.Typer, open_system: OpenSystem) -> None:

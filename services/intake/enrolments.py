@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from services.embedded import Embedded
 from services.identity.people.handlers import PeopleDifference, StudentUpdate
 from services.submission.catalogue.changes import Counts, Difference
 from services.submission.catalogue.enrolments import EnrolmentImport, Placement, Step
@@ -19,6 +18,7 @@ from services.submission.catalogue.enrolments_csv import Mistakes, read_enrolmen
 from services.submission.catalogue.reader import Mistake
 from services.submission.catalogue.sheet import Mention, Sheet, StudentMention
 from services.submission.catalogue.store import CatalogueStore
+from services.system import System
 from shared.chunks import in_chunks
 
 STEP: Final = 2_000
@@ -43,7 +43,7 @@ class EnrolmentCounts:
 class EnrolmentIntake:
     """A dry run goes the same way and leaves out only the writing."""
 
-    def __init__(self, system: Embedded, *, dry_run: bool, on_progress: OnProgress, step: int = STEP) -> None:
+    def __init__(self, system: System, *, dry_run: bool, on_progress: OnProgress, step: int = STEP) -> None:
         self.identity = system.identity
         self.submission = system.submission
         self.dry_run = dry_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from services.notifier.channels.file_channel import FileChannel
+from services.notifier.channels.port import Channel
 from services.notifier.deliveries.handlers import DIGEST, Dispatcher, Sender, SenderSettings, Stores
 from services.notifier.deliveries.store import DeliveryStore, has_unfinished
 from services.notifier.directory.handlers import Directory
@@ -37,7 +37,7 @@ class Notifier:
         stores = Stores(deliveries=DeliveryStore(), obligations=obligations, directory=directory)
         window = timedelta(seconds=settings.digest_window_seconds)
         dispatcher = Dispatcher(stores, Timers(), window=window, domain=settings.mail_domain)
-        self.channel = FileChannel(settings.data_dir / "mail")
+        self.channel: Channel = platform.channel
         sender_settings = SenderSettings(base_url=settings.address, from_address=f"etma@{settings.mail_domain}")
         inbox = InboxView(database, directory)
         self.service = Service(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from shared.clock import Clock
 from shared.columns import UtcDateTime
-from shared.contracts import Topic
+from shared.contracts import TOPICS, Topic
 from shared.database import Database, upsert
 from shared.housekeeping import STEP_ROWS
 from shared.killpoints import kill_point
@@ -23,6 +23,7 @@ from shared.messaging.message import Message
 from shared.messaging.tables import RETAINED
 from shared.migrations.history import History
 from shared.migrations.migrate import migrate
+from shared.settings import path_in
 
 metadata = sa.MetaData()
 
@@ -77,6 +78,11 @@ class LocalBus:
             tx.connection.execute(upsert(end, key=["topic", "partition"], update=()), ends)
         with self.database.reading() as connection:
             self._topics = {row.name: row for row in connection.execute(sa.select(topic_table))}
+
+    @classmethod
+    def from_url(cls, url: str, *, clock: Clock) -> LocalBus:
+        """The bus of `local:///PATH`, with every topic of the contracts."""
+        return cls(f"sqlite:///{path_in(url)}", clock=clock, topics=list(TOPICS))
 
     def on_append(self, call: Callable[[], None]) -> None:
         """Call `call` after each append: a consumer's hint, never its truth."""

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from shared.disk import make_folder_durably, os_errors, sync_file, sync_folder
 from shared.killpoints import kill_point
+from shared.settings import path_in
 from shared.storage.port import ObjectMissing, ObjectWriter, StoredEntry, StoredObject, checked_key
 
 CHUNK_BYTES = 256 * 1024
@@ -38,6 +39,11 @@ class FileStore:
             for name in _FOLDERS:
                 (self.data / name).mkdir(exist_ok=True)
             sync_folder(self.data)
+
+    @classmethod
+    def from_url(cls, url: str) -> FileStore:
+        """The store of `file:///PATH`."""
+        return cls(path_in(url))
 
     @contextmanager
     def writer(self, key: str) -> Iterator[ObjectWriter]:

@@ -501,16 +501,16 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         name="ready: nobody asks for room",
-        file="services/embedded.py",
-        old="        self.platform.objects.ready()\n",
+        file="shared/wiring.py",
+        old="        self.objects.ready()\n",
         new="",
         test=_READY + "test_a_full_disk_is_not_ready",
     ),
     Breakage(
         name="ready: nobody asks for timers",
         file="services/embedded.py",
-        old="            **{loop.name: loop.problems for loop in timers},\n",
-        new="",
+        old="**self.stopped(), **moving, **failing,",
+        new="**self.stopped(), **moving,",
         test=_READY + "test_timers_that_cannot_be_fired_are_not_ready",
     ),
     Breakage(

@@ -15,6 +15,7 @@ from services.notifier.channels.port import Fate, Mail, Outcome
 from shared.disk import make_folder_durably, os_errors, sync_file, sync_folder
 from shared.errors import Rejected
 from shared.killpoints import kill_point
+from shared.settings import path_in
 
 _SAFE_ID = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z-]{2,63}")
 _WRITERS = 8
@@ -28,6 +29,11 @@ class FileChannel:
         self.root = root
         self._made: set[Path] = set()
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="mail")
+
+    @classmethod
+    def from_url(cls, url: str) -> FileChannel:
+        """The channel of `file:///PATH`."""
+        return cls(path_in(url))
 
     def send_all(self, mails: Sequence[Mail]) -> list[Outcome]:
         outcomes: dict[int, Outcome] = {}

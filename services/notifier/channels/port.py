@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -61,4 +61,8 @@ class Channel(Protocol):
         Raises `Unavailable` when the way itself is closed: then any of them may or may not have left, and all are to be
         handed over again.
         """
+        ...
+
+    def message_ids(self) -> Iterator[str] | None:
+        """The Message-ID of every mail that the channel keeps, copies too; None from one that hands mails on."""
         ...

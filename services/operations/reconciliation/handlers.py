@@ -36,7 +36,7 @@ from shared.storage.port import ORPHANS_KEPT, ObjectMissing, ObjectStore
 Verify = Callable[[str], Mapping[str, Any]]
 """Checks a receipt's signature and returns its claims; raises `EtmaError` or `ValueError` for a bad one."""
 
-ReadMail = Callable[[], Iterable[str]]
+ReadMail = Callable[[], Iterable[str] | None]
 """The Message-ID of every message that the mail channel holds, as often as it holds it."""
 
 SETTLE_SECONDS = 60.0
@@ -290,8 +290,9 @@ class Audit:
         self._check_mail(deliveries.values(), settling, report)
 
     def _check_mail(self, deliveries: Collection[Delivery], settling: Settling, report: Report) -> None:
-        if self.read_mail:
-            messages = Counter(self.read_mail())
+        kept = self.read_mail() if self.read_mail else None
+        if kept is not None:
+            messages = Counter(kept)
             report.counts["messages"] = messages.total()
             report.violations.extend(told.check_mail(deliveries, messages, settling))
 
