@@ -19,6 +19,7 @@ from shared.housekeeping import Chore
 from shared.inspection import Inspection
 from shared.messaging.consumer import HandlerTable
 from shared.timers import TimerHandler
+from shared.web.sessions import Revocations
 
 log = structlog.get_logger()
 
@@ -36,12 +37,28 @@ class Loop(Protocol):
     def step(self, stop: threading.Event, /) -> bool: ...
 
 
+class Part(Protocol):
+    """What runs beside others in a process. `failed` and `problems` name loops, with words for everybody."""
+
+    @property
+    def failed(self) -> Mapping[str, str]: ...
+
+    def problems(self) -> Mapping[str, str]: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def join(self, timeout_seconds: float, /) -> bool: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """A service as composed: its database, what it consumes, what fires by time, what it serves and shows.
 
     `recover` puts right what a crash left behind; it runs before anything else does, when nothing is under way.
     `problems` names what is not well in it, with words for everybody; it is asked often and answers from memory.
+    `revocations` is of the service that keeps the sessions; the others ask it.
     `in_flight` tells whether it has work of its own to do yet, beyond facts and timers, at a cost that does not grow.
     """
 
@@ -57,6 +74,7 @@ class Service:
     problems: Callable[[], Mapping[str, str]] = dict
     in_flight: Callable[[], bool] = bool
     inspection: Inspection
+    revocations: Revocations | None = None
 
 
 def problems_of(part: str, ask: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     objects_url: str = _address("the object store: `file:///PATH` or `s3://KEY:SECRET@HOST:PORT/BUCKET`")
     bus_url: str = _address("the bus: `local:///PATH` or `kafka://HOST:PORT,HOST:PORT`")
     mail_url: str = _address("where mail goes: `file:///PATH` or `smtp://USER:PASSWORD@HOST:PORT`")
+    identity_url: str = Field(default="", description="where identity answers, for the web processes of the others")
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=1, le=65535, description="port to listen on")
     demo: bool = Field(default=False, description="offer the demo sign-in, on the loopback address only")

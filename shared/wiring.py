@@ -13,22 +13,30 @@ from pkgutil import resolve_name
 from typing import Any
 
 from shared.clock import Clock, SystemClock
+from shared.contracts import Topic
 from shared.database import Database
 from shared.keys import load_or_create_key, load_or_create_secret
 from shared.messaging.bus import Bus
+from shared.messaging.consumer import Consumer
 from shared.messaging.tables import HISTORY as MESSAGING
 from shared.migrations.history import History
-from shared.migrations.migrate import migrate
-from shared.service import problems_of
+from shared.migrations.migrate import migrate, require_migrated
+from shared.service import Part, Service, problems_of
 from shared.settings import BadSettings, Settings
 from shared.simulation import check_time, claim_time
 from shared.stepped_clock import SteppedClock
 from shared.storage.port import ObjectStore
 from shared.web.pages import Pages
+from shared.web.remote_sessions import RemoteSessions
+from shared.web.sessions import Revocations
 from shared.web.tokens import Tokens
 
 OBJECT_STORES = {"file": "shared.storage.file_store:FileStore", "s3": "shared.storage.s3_store:S3Store"}
 BUSES = {"local": "shared.messaging.local_bus:LocalBus", "kafka": "shared.messaging.kafka_bus:KafkaBus"}
+WORKERS = {
+    "local": "shared.messaging.local_worker:LocalWorker",
+    "kafka": "shared.messaging.faust_worker:FaustWorker",
+}
 CHANNELS = {
     "file": "services.notifier.channels.file_channel:FileChannel",
     "smtp": "services.notifier.channels.smtp_channel:SmtpChannel",
@@ -36,10 +44,14 @@ CHANNELS = {
 
 
 class Platform:
-    """What services are composed with: each adapter is opened when a service first takes it."""
+    """What services are composed with: each adapter is opened when a service first takes it.
 
-    def __init__(self, settings: Settings, templates: Sequence[Path] = ()) -> None:
+    A process that has the databases for itself `migrates` them; where there are many, none does at its start.
+    """
+
+    def __init__(self, settings: Settings, templates: Sequence[Path] = (), *, migrates: bool = True) -> None:
         self.settings = settings
+        self.migrates = migrates
         self.clock = _clock(settings)
         keys = settings.data_dir / "keys"
         self.tokens = Tokens(load_or_create_key(keys / "session.json"), self.clock)
@@ -65,11 +77,29 @@ class Platform:
         """How mail goes out."""
         return _adapter("ETMA_MAIL_URL", self.settings.mail, CHANNELS)
 
+    def worker(self, consumer: Consumer, topics: Sequence[Topic]) -> Part:
+        """What feeds a consumer from the bus."""
+        worker: Part = _adapter("ETMA_BUS_URL", self.settings.bus, WORKERS, consumer=consumer, topics=topics)
+        return worker
+
+    def revocations(self, service: Service) -> Revocations:
+        """Who knows which sessions are over: the service itself when it keeps them, else identity is asked."""
+        url = self.settings.identity_url
+        if service.revocations is not None:
+            return service.revocations
+        if not url:
+            raise BadSettings("ETMA_IDENTITY_URL: say where identity answers; who is signed in is asked of it.")
+        return RemoteSessions(url, self.tokens, asks_for=service.name)
+
     def database(self, name: str, history: History) -> Database:
-        """A service's own database, its tables brought to what this code needs; raises what `migrate` raises."""
+        """A service's own database, with the tables that this code needs; raises what `migrate` raises.
+
+        Raises `NotMigrated` when they are missing and this process does not migrate.
+        """
         database = Database(self.settings.database_of(name), source=name, clock=self.clock)
         self._databases.append(database)
-        migrate(database, [MESSAGING, history])
+        ready = migrate if self.migrates else require_migrated
+        ready(database, [MESSAGING, history])
         return database
 
     def problems(self) -> Mapping[str, str]:

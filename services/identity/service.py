@@ -7,7 +7,7 @@ from pathlib import Path
 from services.identity.inspection import IdentityInspection
 from services.identity.people.handlers import People
 from services.identity.people.store import PeopleStore
-from services.identity.sessions import pages
+from services.identity.sessions import api, pages
 from services.identity.sessions.handlers import OpenSessions, Sessions
 from services.identity.sessions.store import SessionStore
 from shared.migrations.history import History
@@ -31,6 +31,10 @@ class Identity:
         self.service = Service(
             name=NAME,
             database=self.database,
-            routers=[pages.routes(self.sessions, platform.pages, demo=platform.settings.demo)],
+            routers=[
+                api.routes(self.open_sessions),
+                pages.routes(self.sessions, platform.pages, demo=platform.settings.demo),
+            ],
             inspection=IdentityInspection(self.database, platform.bus),
+            revocations=self.open_sessions,
         )

@@ -50,6 +50,13 @@ def create_app(
     return app
 
 
+def health_app(ready: Readiness) -> FastAPI:
+    """The application of a process that serves nobody: it only tells how it is."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(_health(ready))
+    return app
+
+
 def _health(ready: Readiness) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from fastapi import Request
 
 from shared.errors import Forbidden, Unauthenticated, Unavailable
-from shared.web.tokens import Principal, Tokens
+from shared.web.tokens import SERVICE_ROLE, Principal, Tokens
 
 COOKIE = "etma_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -58,7 +58,9 @@ def principal_of(request: Request) -> Principal | None:
 def _find_principal(request: Request) -> Principal | None:
     principal = _token_holder(request)
     revocations: Revocations = request.app.state.revocations
-    if principal is not None and revocations.is_revoked(principal.session_id):
+    if principal is None or principal.role == SERVICE_ROLE:
+        return principal
+    if revocations.is_revoked(principal.session_id):
         raise Unauthenticated("The sign-in has ended. Please sign in again.")
     return principal
 

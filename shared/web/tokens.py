@@ -16,6 +16,9 @@ from shared.signatures import NotSigned, read_signed
 ALGORITHM = "Ed25519"
 TYPE = "etma-session+jws"
 
+SERVICE_ROLE = "service"
+"""The role of a process that asks another: it has no session that could end, so its tokens live for a minute only."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:

@@ -1,0 +1,159 @@
+"""Each role of each service as a process of its own, on the embedded adapters."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from services.intake.catalogue import take_in
+from services.system import System
+from shared.roles import FAILED
+from shared.settings import Settings
+from shared.web.remote_sessions import FRESH_SECONDS
+from tests.support.oulad import environment_of
+from tests.support.processes import Role, free_port, roles
+from tests.support.university import ANN, PDF, TMA, small_university
+
+LINE = (
+    "identity.api",
+    "submission.api",
+    "submission.relay",
+    "identity.relay",
+    "marking.worker",
+    "marking.relay",
+    "notifier.worker",
+    "notifier.timers",
+    "notifier.sender",
+)
+SECONDS = 30
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    """The small university, taken in; nothing runs."""
+    system = System(Settings(data_dir=tmp_path / "var"))
+    take_in(system, small_university())
+    yield system
+    system.platform.close()
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    return environment_of(folder / "var", {"ETMA_LOG_LEVEL": "WARNING", "ETMA_DIGEST_WINDOW_SECONDS": "0", **settings})
+
+
+def test_work_goes_from_the_student_to_the_tutor_through_processes(system: System, tmp_path: Path) -> None:
+    with roles(environment(tmp_path), *LINE) as running:
+        for role in running.values():
+            role.wait_until_ready()
+        token = system.identity.sessions.sign_in(role="student", identifier=ANN)
+        answer = hand_in(running["submission.api"], token)
+        assert answer.status_code == 201, answer.text
+        wait_until(lambda: len(list((tmp_path / "var" / "mail").glob("*/*.eml"))) == len(["receipt", "tutor's news"]))
+        (script,) = system.inspections()["marking"].facts("scripts")
+        assert script["state"] == "allocated"
+        assert {name: role.stop() for name, role in running.items()} == dict.fromkeys(running, 0)
+
+
+def test_a_session_that_ended_at_identity_is_over_everywhere(system: System, tmp_path: Path) -> None:
+    with roles(environment(tmp_path), "identity.api", "submission.api") as running:
+        for role in running.values():
+            role.wait_until_ready()
+        token = system.identity.sessions.sign_in(role="student", identifier=ANN)
+        assert work(running["submission.api"], token) == 200
+        running["identity.api"].kill()
+        time.sleep(FRESH_SECONDS)
+        assert work(running["submission.api"], token) == 200  # what was open at the last answer is believed
+        other = system.identity.sessions.sign_in(role="student", identifier=ANN)
+        assert work(running["submission.api"], other) == 503  # what was never asked about is not
+        system.identity.sessions.sign_out(system.platform.tokens.verify(token, bearer=True).session_id)
+        running["identity.api"].start()
+        running["identity.api"].wait_until_ready()
+        time.sleep(FRESH_SECONDS)
+        assert work(running["submission.api"], token) == 303  # to the sign-in
+        assert work(running["submission.api"], other) == 200
+
+
+def test_a_process_waits_for_its_tables_and_says_so(tmp_path: Path) -> None:
+    with roles(environment(tmp_path), "marking.relay") as running:
+        relay = running["marking.relay"]
+        relay.wait_until({"marking": "waits: not_migrated"})
+        migrated = subprocess.run(
+            [sys.executable, "-m", "services.marking", "migrate"], env=environment(tmp_path), check=False
+        )
+        assert migrated.returncode == 0
+        relay.wait_until_ready()
+
+
+def test_a_loop_that_failed_ends_its_process(system: System, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "var" / "marking.db") as database:
+        database.execute("DROP TABLE timer")
+    with roles(environment(tmp_path), "marking.timers") as running:
+        process = running["marking.timers"].process
+        assert process is not None
+        _, said = process.communicate(timeout=SECONDS)
+        assert process.returncode == FAILED
+        assert "role.failed" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "words"),
+    [
+        ([], {}, "the following arguments are required: role"),
+        (["cook"], {}, "invalid choice: 'cook'"),
+        (["api"], {"ETMA_HOST": "192.0.2.1"}, "cannot be listened on"),
+        (["relay"], {"ETMA_BUS_URL": "amqp://broker"}, "known are local:// and kafka://"),
+    ],
+)
+def test_what_cannot_run_says_why_and_ends(
+    system: System, tmp_path: Path, arguments: list[str], settings: dict[str, str], words: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "services.marking", *arguments],
+        env=environment(tmp_path, ETMA_PORT=str(free_port()), **settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("service", ["identity", "submission", "marking", "notifier", "operations"])
+def test_a_service_imports_the_client_of_no_server(service: str) -> None:
+    vendors = {"kafka", "faust", "aiokafka", "minio", "psycopg", "alembic"}
+    code = f"import sys, shared.roles, services.{service}.service; print({vendors!r} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def hand_in(api: Role, token: str) -> httpx.Response:
+    return httpx.post(
+        f"{api.url}/api/v1/assignments/{TMA}/submissions",
+        files={"file": ("answer.pdf", PDF, "application/pdf")},
+        headers={"authorization": f"Bearer {token}", "idempotency-key": str(uuid.uuid4())},
+        trust_env=False,
+        timeout=SECONDS,
+    )
+
+
+def work(api: Role, token: str) -> int:
+    """The status of the student's list of assignments."""
+    headers = {"authorization": f"Bearer {token}"}
+    return httpx.get(f"{api.url}/work", headers=headers, trust_env=False, timeout=SECONDS).status_code
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,98 @@
+"""Roles of services as processes of their own, and questions to them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx2 as httpx
+
+SECONDS = 30
+STOP_SECONDS = 12
+
+
+@dataclass
+class Role:
+    """One process: `python -m services.<service> <role>`."""
+
+    service: str
+    role: str
+    environment: Mapping[str, str]
+    port: int
+    process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", f"services.{self.service}", self.role],
+            env=os.environ | self.environment | {"ETMA_PORT": str(self.port)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def readiness(self) -> dict[str, str] | None:
+        """The parts that are not well, empty when it is ready; None when nobody answers."""
+        try:
+            answer = httpx.get(f"{self.url}/readyz", trust_env=False, timeout=5)
+        except httpx.TransportError:
+            return None
+        problems: dict[str, str] = answer.json()["problems"]
+        assert (answer.status_code == 200) == (not problems)
+        return problems
+
+    def wait_until_ready(self) -> None:
+        self.wait_until({})
+
+    def wait_until(self, wanted: Mapping[str, str]) -> None:
+        """Until its readiness says exactly this."""
+        deadline = time.monotonic() + SECONDS
+        while (found := self.readiness()) != wanted:
+            assert self.process is not None
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """As a power cut would, as far as this process is concerned."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
+
+    def stop(self) -> int:
+        """By SIGTERM; the exit code. Fails when it takes longer than twelve seconds."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=STOP_SECONDS)
+        code, self.process = self.process.returncode, None
+        return code
+
+
+@contextmanager
+def roles(environment: Mapping[str, str], *wanted: str) -> Iterator[dict[str, Role]]:
+    """Processes named like `marking.worker`, all started and none waited for; killed at the end."""
+    ports = {name: free_port() for name in wanted}
+    identity = {"ETMA_IDENTITY_URL": f"http://127.0.0.1:{ports['identity.api']}"} if "identity.api" in ports else {}
+    started = {name: Role(*name.split("."), {**environment, **identity}, ports[name]) for name in wanted}
+    with contextlib.ExitStack() as stack:
+        for role in started.values():
+            stack.callback(role.kill)
+            role.start()
+        yield started
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
