@@ -53,7 +53,7 @@ outbox = sa.Table(
 time_source = sa.Table(
     "time_source",
     metadata,
-    sa.Column("only", sa.Integer, sa.CheckConstraint("only = 1"), primary_key=True),
+    sa.Column("only", sa.Integer, sa.CheckConstraint('"only" = 1'), primary_key=True, autoincrement=False),
     sa.Column("simulated", sa.Boolean, nullable=False),
 )
 

@@ -1,4 +1,4 @@
-"""Databases and clocks for tests: the embedded adapters, in a temporary folder."""
+"""Databases and clocks for tests: in a temporary folder, or on PostgreSQL when the run asks for it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from services.migration import OWNERS
 from shared.clock import Clock
 from shared.database import Database
+from shared.messaging.tables import HISTORY as MESSAGING
 from shared.messaging.tables import metadata as messaging
+from shared.migrations.migrate import migrate
+from shared.settings import Settings, load_settings
+from tests.support import postgresql
+
+SERVICES = ("identity", "submission", "marking", "notifier", "operations")
+
+_open: list[Database] = []
 
 
 class ManualClock:
@@ -36,7 +45,30 @@ def make_database(metadata: sa.MetaData, tmp_path: Path, source: str, clock: Clo
     Made from what the code declares, which is quicker than migrating; `tests/unit/test_migrations.py` holds that a
     migrated database has the same tables.
     """
-    database = Database(f"sqlite:///{tmp_path / source}.db", source=source, clock=clock)
+    url = postgresql.new_database() if postgresql.are_wanted() else f"sqlite:///{tmp_path / source}.db"
+    database = Database(url, source=source, clock=clock)
+    _open.append(database)
     messaging.create_all(database.engine)
     metadata.create_all(database.engine)
     return database
+
+
+def close_all() -> None:
+    """Close what `make_database` opened; a server has only so many connections."""
+    while _open:
+        _open.pop().close()
+
+
+def settings_in(folder: Path, **given: object) -> Settings:
+    """Settings of a whole system in this folder, its databases migrated ones when they are PostgreSQL's."""
+    urls = {f"{name}_database_url": _migrated(name) for name in SERVICES} if postgresql.are_wanted() else {}
+    return load_settings(data_dir=folder, **urls, **given)
+
+
+def _migrated(service: str) -> str:
+    def fill(url: str) -> None:
+        database = Database(url, source=service, clock=ManualClock())
+        migrate(database, [MESSAGING, OWNERS[service].history])
+        database.close()
+
+    return postgresql.new_copy(service, fill)

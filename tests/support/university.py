@@ -28,7 +28,7 @@ from services.submission.catalogue.university import (
 from services.submission.submissions.receipts import verify
 from shared.clock import LONDON, SystemClock
 from shared.contracts import AssignmentKind, LatePolicy, SubmissionCategory
-from shared.settings import Settings
+from tests.support.databases import settings_in
 
 PDF = b"%PDF-1.4\nmy answer\n"
 ANN, BEN, CY = "P1000001", "P1000002", "P1000003"
@@ -143,7 +143,7 @@ class Town:
 @contextmanager
 def running_town(folder: Path, university: University | None = None) -> Iterator[Town]:
     """The system with its loops, mail at once."""
-    system = Embedded(Settings(data_dir=folder / "var", digest_window_seconds=0, demo=True))
+    system = Embedded(settings_in(folder / "var", digest_window_seconds=0, demo=True))
     take_in(system, university or small_university())
     system.start()
     try:

@@ -68,7 +68,7 @@ group_table = sa.Table(
 revision_table = sa.Table(
     "catalogue_revision",
     metadata,
-    sa.Column("only", sa.Integer, sa.CheckConstraint("only = 1"), primary_key=True),
+    sa.Column("only", sa.Integer, sa.CheckConstraint('"only" = 1'), primary_key=True, autoincrement=False),
     sa.Column("revision", sa.Integer, nullable=False),
 )
 

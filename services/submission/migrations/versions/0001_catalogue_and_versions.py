@@ -57,7 +57,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "catalogue_revision",
-        sa.Column("only", sa.Integer, sa.CheckConstraint("only = 1"), primary_key=True),
+        sa.Column("only", sa.Integer, sa.CheckConstraint('"only" = 1'), primary_key=True, autoincrement=False),
         sa.Column("revision", sa.Integer, nullable=False),
     )
     op.create_table(

@@ -38,7 +38,7 @@ def upgrade() -> None:
     op.create_index("outbox_published", "outbox", ["published_at"])
     op.create_table(
         "time_source",
-        sa.Column("only", sa.Integer, sa.CheckConstraint("only = 1"), primary_key=True),
+        sa.Column("only", sa.Integer, sa.CheckConstraint('"only" = 1'), primary_key=True, autoincrement=False),
         sa.Column("simulated", sa.Boolean, nullable=False),
     )
     op.create_table(

@@ -1,0 +1,240 @@
+"""PostgreSQL: a server for many processes, by psycopg 3.
+
+Writers run at READ COMMITTED and take the row locks that they need; readers at REPEATABLE READ, read only, so that what
+they see is of one moment. Everything has an end: a frozen process loses its locks, and nobody waits for it for ever.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+import structlog
+
+from shared.clock import Clock
+from shared.errors import EtmaError, Rejected, StorageFull, Unavailable
+
+CONNECT_SECONDS = 3
+LOCK_SECONDS = 10
+"""How long a transaction waits for another's rows: longer than any of ours takes, shorter than a person waits."""
+STATEMENT_SECONDS = 30
+IDLE_SECONDS = 30
+"""How long a transaction may do nothing: a relay waits so long for the broker, a frozen process loses its locks."""
+MIGRATION_SECONDS = 900
+POOL, OVERFLOW, POOL_SECONDS = 10, 20, 10
+"""Connections kept and more at need, for each process; how long one is waited for."""
+TELL_SECONDS = 0.01
+"""The least time between two tellings: a NOTIFY holds a lock of the whole server while it commits."""
+RECONNECT_SECONDS = 1.0
+CHANNEL = "etma_commit"
+
+_SETTINGS = {
+    "lock_timeout": f"{LOCK_SECONDS}s",
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+    "synchronous_commit": "on",
+}
+
+_FULL = "53100"
+_AWAY_CLASSES = ("08", "53", "57", "58")
+"""Connection exceptions, insufficient resources, operator intervention (a timeout is one), errors of the system."""
+_AWAY = frozenset(
+    {
+        "25006",  # read only: a standby, or a server that is full; psycopg calls it an internal error
+        "25P03",  # idle in transaction for too long
+        "25P04",  # transaction timeout
+        "28P01",  # the password is refused: to be mended outside
+        "3D000",  # the database is not there
+        "40001",  # could not be serialised
+        "40P01",  # deadlock
+        "55P03",  # somebody else holds the lock
+    }
+)
+
+
+class NotText(Rejected):
+    """Text with a NUL character, which PostgreSQL does not keep."""
+
+    code = "not_text"
+    title = "The text holds a character that cannot be kept"
+
+
+class PostgreSql:
+    """See the module, and `shared.database.dialect.Dialect`."""
+
+    def __init__(self, url: str, source: str) -> None:
+        self._url = sa.make_url(url)
+        self._source = source
+        self.engine = sa.create_engine(
+            self._url,
+            connect_args=self._arguments(_SETTINGS),
+            pool_size=POOL,
+            max_overflow=OVERFLOW,
+            pool_timeout=POOL_SECONDS,
+            pool_pre_ping=True,  # a server that was restarted costs nobody a failure
+            hide_parameters=True,  # the words of its errors go to logs and dead letters
+        )
+        sa.event.listen(self.engine, "after_cursor_execute", _count_changes)
+        self._snapshots = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._bell = Bell(lambda settings: psycopg.connect(self._conninfo(), **self._arguments(settings)))
+
+    def _arguments(self, settings: dict[str, str]) -> dict[str, Any]:
+        return {
+            "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+            "application_name": f"etma-{self._source}",
+            "connect_timeout": CONNECT_SECONDS,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+        }
+
+    def _conninfo(self) -> str:
+        return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        with self.engine.connect() as connection:
+            connection.begin()
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        with self._snapshots.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def changing_tables(self) -> Iterator[sa.Connection]:
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{MIGRATION_SECONDS}s'")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{MIGRATION_SECONDS}s'")
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_number_of("tables"))))
+            yield connection
+
+    def exclusively(self, connection: sa.Connection, what: str, numbers: range) -> list[int]:
+        number = sa.func.unnest(list(numbers)).table_valued("number").c.number
+        free = sa.func.pg_try_advisory_xact_lock(_number_of(what), sa.cast(number, sa.Integer))
+        return list(connection.execute(sa.select(number).where(free)).scalars())
+
+    def changes(self, connection: sa.Connection) -> int:
+        return int(connection.info.get("changes", 0))
+
+    def failure_of(self, error: sa.exc.DBAPIError) -> EtmaError | None:
+        state = getattr(error.orig, "sqlstate", None)
+        if state == _FULL:
+            return StorageFull()
+        if isinstance(error, sa.exc.DataError) and "NUL" in str(error.orig):
+            return NotText()
+        lost = error.connection_invalidated or (state is None and isinstance(error, sa.exc.OperationalError))
+        if lost or (state and (state.startswith(_AWAY_CLASSES) or state in _AWAY)):
+            return Unavailable(f"the database is not available ({state or 'no connection'})")
+        return None
+
+    def clock_drift(self, connection: sa.Connection, clock: Clock) -> timedelta:
+        before = clock.now()
+        there = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+        after = clock.now()
+        return timedelta(0) if clock.simulated else before + (after - before) / 2 - there
+
+    def tell(self) -> None:
+        self._bell.ring()
+
+    def listen(self, call: Callable[[], None]) -> None:
+        self._bell.listen(call)
+
+    def close(self) -> None:
+        self._bell.close()
+        self.engine.dispose()
+
+
+Connect = Callable[[dict[str, str]], "psycopg.Connection[Any]"]
+
+
+class Bell:
+    """Tells the other processes on a database of commits, and hears of theirs, by NOTIFY and LISTEN.
+
+    In threads and on connections of its own, beside the transactions: within them, NOTIFY would let only one commit at
+    a time. A ring may be late or lost; whoever listens looks for itself from time to time.
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._me = secrets.token_hex(8)
+        self._calls: list[Callable[[], None]] = []
+        self._rung = threading.Event()
+        self._closed = threading.Event()
+        self._threads: dict[str, threading.Thread] = {}
+        self._starting = threading.Lock()
+
+    def ring(self) -> None:
+        self._rung.set()
+        self._start("bell.ring", self._ring_on)
+
+    def listen(self, call: Callable[[], None]) -> None:
+        self._calls.append(call)
+        self._start("bell.listen", self._hear_from)
+
+    def close(self) -> None:
+        self._closed.set()
+        self._rung.set()
+
+    def _start(self, name: str, work: Callable[[psycopg.Connection[Any]], None]) -> None:
+        if name in self._threads:
+            return
+        with self._starting:
+            if name not in self._threads:
+                self._threads[name] = threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
+                self._threads[name].start()
+
+    def _run(self, work: Callable[[psycopg.Connection[Any]], None]) -> None:
+        while not self._closed.is_set():
+            try:
+                with self._connect({"synchronous_commit": "off"}) as connection:
+                    connection.autocommit = True
+                    work(connection)
+            except psycopg.Error as error:
+                log.info("bell.silent", reason=type(error).__name__)
+                self._closed.wait(RECONNECT_SECONDS)
+
+    def _ring_on(self, connection: psycopg.Connection[Any]) -> None:
+        while not self._closed.is_set():
+            self._rung.wait()
+            self._rung.clear()
+            connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, self._me))
+            time.sleep(TELL_SECONDS)
+
+    def _hear_from(self, connection: psycopg.Connection[Any]) -> None:
+        connection.execute(f"LISTEN {CHANNEL}")
+        while not self._closed.is_set():
+            heard = [note.payload for note in connection.notifies(timeout=RECONNECT_SECONDS, stop_after=1)]
+            if any(payload != self._me for payload in heard):
+                for call in self._calls:
+                    call()
+
+
+log = structlog.get_logger()
+
+
+def _number_of(what: str) -> int:
+    """A number for an advisory lock; the same in every process, within 31 bits."""
+    return zlib.crc32(what.encode()) & 0x7FFFFFFF
+
+
+def _count_changes(
+    connection: sa.Connection,
+    cursor: Any,  # noqa: ANN401 - the driver's
+    _statement: str,
+    _parameters: object,
+    context: Any,  # noqa: ANN401 - SQLAlchemy's
+    _executemany: bool,  # noqa: FBT001 - as the event gives it
+) -> None:
+    if context.isinsert or context.isupdate or context.isdelete:
+        connection.info["changes"] = connection.info.get("changes", 0) + max(cursor.rowcount, 0)
