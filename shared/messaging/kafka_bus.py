@@ -1,0 +1,187 @@
+"""The bus on Kafka, by kafka-python: what a relay needs to publish, and what tools need to look at the log.
+
+Facts are CloudEvents in binary mode: attributes as headers, the value as JSON. A key goes to the partition that Kafka's
+own rule gives it, so that other clients agree. Consumers of the system are workers (`faust_worker.py`), not this.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.errors import KafkaError
+
+from shared.clock import Clock
+from shared.contracts import TOPICS
+from shared.errors import Unavailable
+from shared.messaging.bus import Record
+from shared.messaging.message import Message
+
+REQUEST_SECONDS = 5
+DELIVERY_SECONDS = 15
+"""How long the brokers may take to acknowledge a batch; less than a relay's transaction may be idle."""
+READ_SECONDS = 5
+
+
+class TopicMissing(Unavailable):
+    """A topic is not there; nobody but operations makes topics."""
+
+    code = "topic_missing"
+    title = "A topic is missing on the broker"
+
+
+class KafkaBus:
+    """See `shared.messaging.bus.Bus`. Nothing is asked of a broker before it is needed."""
+
+    def __init__(self, servers: Sequence[str], topics: Sequence[str]) -> None:
+        self.servers = list(servers)
+        self.topics = list(topics)
+        self._producer: KafkaProducer | None = None
+        self._asking = threading.Lock()
+
+    @classmethod
+    def from_url(cls, url: str, *, clock: Clock | None = None) -> KafkaBus:  # noqa: ARG003 - brokers have their own
+        """The bus of `kafka://HOST:PORT,HOST:PORT`, with every topic of the contracts."""
+        return cls(servers_in(url), list(TOPICS))
+
+    def append(self, messages: Sequence[Message]) -> None:
+        """Returns when the brokers have acknowledged all.
+
+        After a failure the producer is given up with all that it still holds: what it sent may have arrived. The whole
+        batch is appended again by the next one, in order, so that the first copy of each message keeps its place.
+        """
+        producer = self._producer or self._new_producer()
+        with self._failures(self._give_up):
+            sent = [self._send(producer, message) for message in messages]
+            producer.flush(timeout=DELIVERY_SECONDS)
+            for future in sent:
+                future.get(timeout=0)
+
+    def _send(self, producer: KafkaProducer, message: Message) -> Any:  # noqa: ANN401 - the vendor's future
+        headers = [(name, value.encode()) for name, value in message.headers().items()]
+        return producer.send(message.topic, key=message.key.encode(), value=message.value, headers=headers)
+
+    def _new_producer(self) -> KafkaProducer:
+        with self._failures():
+            self._producer = KafkaProducer(
+                bootstrap_servers=self.servers,
+                bootstrap_timeout_ms=REQUEST_SECONDS * 1000,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=2,
+                max_block_ms=REQUEST_SECONDS * 1000,
+                request_timeout_ms=REQUEST_SECONDS * 1000,
+                delivery_timeout_ms=DELIVERY_SECONDS * 1000,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+        return self._producer
+
+    def _give_up(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close(timeout=0)
+
+    def read(self, topic: str, partition: int, *, offset: int, limit: int) -> list[Record]:
+        place = TopicPartition(topic, partition)
+        end = self.end_offsets()[topic, partition]
+        records: list[Record] = []
+        with self._asking, self._failures():
+            self._reader.assign([place])
+            self._reader.seek(place, offset)
+            while len(records) < min(limit, end - offset):
+                found = self._reader.poll(timeout_ms=READ_SECONDS * 1000, max_records=limit - len(records))
+                if not found:
+                    raise Unavailable(f"{topic}/{partition} cannot be read")
+                records.extend(record_of(message) for message in found[place])
+        return records
+
+    def partitions(self, topic: str) -> int:
+        return len(self._described(topic)["partitions"])
+
+    def topic_id(self, topic: str) -> str:
+        return str(self._described(topic)["topic_id"])
+
+    def missing(self) -> list[str]:
+        """The topics of this bus that the brokers do not have."""
+        with self._asking, self._failures():
+            return [found["name"] for found in self._admin.describe_topics(self.topics) if found["error_code"]]
+
+    def first_offset(self, topic: str, partition: int) -> int:
+        return self._offsets(OffsetSpec.EARLIEST, topic)[topic, partition]
+
+    def end_offsets(self) -> Mapping[tuple[str, int], int]:
+        return self._offsets(OffsetSpec.LATEST, *self.topics)
+
+    def close(self) -> None:
+        self._give_up()
+        for name in ("_admin", "_reader"):
+            if name in self.__dict__:
+                self.__dict__.pop(name).close()
+
+    def _described(self, topic: str) -> Mapping[str, Any]:
+        with self._asking, self._failures():
+            (found,) = self._admin.describe_topics([topic])
+        if found["error_code"]:
+            raise TopicMissing(f"{topic} is missing on the broker. Run `etma topics apply`.")
+        described: Mapping[str, Any] = found
+        return described
+
+    def _offsets(self, which: OffsetSpec, *topics: str) -> dict[tuple[str, int], int]:
+        counts = {topic: self.partitions(topic) for topic in topics}
+        places = [TopicPartition(topic, part) for topic, count in counts.items() for part in range(count)]
+        with self._asking, self._failures():
+            found = self._admin.list_partition_offsets(dict.fromkeys(places, which))
+        return {(place.topic, place.partition): answer.offset for place, answer in found.items()}
+
+    @cached_property
+    def _admin(self) -> KafkaAdminClient:
+        return KafkaAdminClient(**self._client())
+
+    @cached_property
+    def _reader(self) -> KafkaConsumer:
+        return KafkaConsumer(enable_auto_commit=False, auto_offset_reset="none", **self._client())
+
+    def _client(self) -> dict[str, Any]:
+        return {
+            "bootstrap_servers": self.servers,
+            "bootstrap_timeout_ms": REQUEST_SECONDS * 1000,
+            "request_timeout_ms": REQUEST_SECONDS * 1000,
+        }
+
+    @contextmanager
+    def _failures(self, then: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Turns what kafka-python raises into `Unavailable`: a broker that is not there comes back."""
+        try:
+            yield
+        except (KafkaError, OSError) as error:
+            then()
+            raise Unavailable(f"the broker is not available ({type(error).__name__})") from error
+
+
+def servers_in(url: str) -> list[str]:
+    """The brokers of `kafka://HOST:PORT,HOST:PORT`."""
+    return urlsplit(url).netloc.split(",")
+
+
+def record_of(message: Any) -> Record:  # noqa: ANN401 - kafka-python's and Faust's look alike
+    """A message of the broker as it is; what is not text in key and headers is replaced, because it is only shown."""
+    headers = message.headers.items() if isinstance(message.headers, Mapping) else message.headers or ()
+    return Record(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        key=_text(message.key),
+        headers={name: _text(value) for name, value in headers},
+        value=message.value or b"",
+    )
+
+
+def _text(raw: bytes | None) -> str:
+    return (raw or b"").decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")

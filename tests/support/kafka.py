@@ -1,0 +1,44 @@
+"""Topics of a real broker for tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kafka.admin import KafkaAdminClient
+from kafka.errors import TopicAlreadyExistsError
+
+from shared.messaging.kafka_bus import KafkaBus, servers_in
+from tests.support.servers import address
+
+SECONDS = 20
+
+
+def bus_of(*topics: str) -> KafkaBus:
+    return KafkaBus(servers_in(address("kafka")), topics)
+
+
+@contextmanager
+def new_topic(name: str, *, partitions: int) -> Iterator[None]:
+    """A topic with one replica; gone afterwards."""
+    admin = KafkaAdminClient(bootstrap_servers=servers_in(address("kafka")))
+    try:
+        _create(admin, name, partitions)
+        yield
+        admin.delete_topics([name])
+    finally:
+        admin.close()
+
+
+def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:
+    """A broker that still deletes the topic's predecessor is asked again."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            admin.create_topics({name: {"num_partitions": partitions, "replication_factor": 1}}, wait_for_metadata=True)
+        except TopicAlreadyExistsError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        else:
+            return
