@@ -23,6 +23,7 @@ from services.operations.dead_letters.handlers import DeadLetterDesk
 from services.operations.reconciliation.handlers import Audit
 from services.replay.commands import add_replay
 from services.submission.submissions.receipts import BadReceipt, verify
+from services.topics import add_topics
 from shared.errors import EtmaError, Rejected
 from shared.observability.logs import configure_logs
 from shared.settings import Settings, load_settings
@@ -178,3 +179,4 @@ def _fail(words: str) -> NoReturn:
 add_imports(app, opened_or_new)
 add_commands(app, _operations_tools)
 add_replay(app)
+add_topics(app)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from shared.database import Database
-from shared.messaging.bus import Bus
+from shared.messaging.bus import LogEnds
 from shared.messaging.tables import dead_letter, key_sequence, outbox, progress, timer
 
 
@@ -84,8 +84,8 @@ def numbered_row(row: sa.RowMapping, *, hidden: Collection[str] = ()) -> dict[st
     return plain | {"position": f"{position:012d}" if isinstance(position, int) else position}
 
 
-def messaging_status(database: Database, bus: Bus | None = None) -> dict[str, object]:
-    """Backlog, lag and dead letters of one service; `lag` is None where there is no bus to ask."""
+def messaging_status(database: Database, log: LogEnds | None = None) -> dict[str, object]:
+    """Backlog, lag and dead letters of one service; `lag` is None where nothing knows where the log ends."""
     unpublished = outbox.c.published_at.is_(None)
     with database.reading() as connection:
         backlog, oldest = connection.execute(
@@ -99,7 +99,7 @@ def messaging_status(database: Database, bus: Bus | None = None) -> dict[str, ob
             sa.select(sa.func.count()).where(timer.c.due_at <= database.clock.now())
         ).scalar_one()
         failing = connection.execute(sa.select(sa.func.count()).where(timer.c.failures > sa.text("0"))).scalar_one()
-    lag = None if bus is None else _lag(bus, places)
+    lag = None if log is None else _lag(log, places)
     return {
         "unpublished": backlog,
         "oldest_unpublished": json.loads(json.dumps(oldest, default=str)),
@@ -111,12 +111,12 @@ def messaging_status(database: Database, bus: Bus | None = None) -> dict[str, ob
     }
 
 
-def _lag(bus: Bus, places: Sequence[Any]) -> int:
+def _lag(log: LogEnds, places: Sequence[Any]) -> int:
     """How many records are still to be read; a consumer notes its place in every partition when it begins."""
-    ends = bus.end_offsets() if places else {}
-    return sum(_unread(bus, row, ends[row.topic, row.partition]) for row in places)
+    ends = log.end_offsets() if places else {}
+    return sum(_unread(log, row, ends.get((row.topic, row.partition), row.next_offset)) for row in places)
 
 
-def _unread(bus: Bus, row: Any, end: int) -> int:  # noqa: ANN401 - a row
+def _unread(log: LogEnds, row: Any, end: int) -> int:  # noqa: ANN401 - a row
     """Of one partition; of a log made anew, nothing was read."""
-    return max(0, end - row.next_offset) if row.topic_id == bus.topic_id(row.topic) else end
+    return max(0, end - row.next_offset) if row.topic_id == log.topic_id(row.topic) else end

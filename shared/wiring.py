@@ -16,8 +16,9 @@ from shared.clock import Clock, SystemClock
 from shared.contracts import Topic
 from shared.database import Database
 from shared.keys import load_or_create_key, load_or_create_secret
-from shared.messaging.bus import Bus
+from shared.messaging.bus import Bus, LogEnds
 from shared.messaging.consumer import Consumer
+from shared.messaging.observed_ends import ObservedEnds
 from shared.messaging.tables import HISTORY as MESSAGING
 from shared.migrations.history import History
 from shared.migrations.migrate import migrate, require_migrated
@@ -81,6 +82,13 @@ class Platform:
         """What feeds a consumer from the bus."""
         worker: Part = _adapter("ETMA_BUS_URL", self.settings.bus, WORKERS, consumer=consumer, topics=topics)
         return worker
+
+    def log_ends(self, database: Database) -> LogEnds:
+        """Where the log ends, for a service that says how far it is behind.
+
+        What is on a broker, its workers note in the database: a web process has no broker to ask.
+        """
+        return self.bus if self.settings.bus.startswith("local:") else ObservedEnds(database)
 
     def revocations(self, service: Service) -> Revocations:
         """Who knows which sessions are over: the service itself when it keeps them, else identity is asked."""

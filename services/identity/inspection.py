@@ -7,15 +7,15 @@ import sqlalchemy as sa
 from services.identity.people.store import person_table
 from shared.database import Database
 from shared.inspection import MESSAGING_KINDS, messaging_status
-from shared.messaging.bus import Bus
+from shared.messaging.bus import LogEnds
 
 
 class IdentityInspection:
     """See `shared.inspection.Inspection`."""
 
-    def __init__(self, database: Database, bus: Bus) -> None:
+    def __init__(self, database: Database, log: LogEnds) -> None:
         self.database = database
-        self.bus = bus
+        self.log = log
 
     def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
         if kind in MESSAGING_KINDS:
@@ -23,7 +23,7 @@ class IdentityInspection:
         return {"persons": self._persons}[kind](after, limit)
 
     def status(self) -> dict[str, object]:
-        return messaging_status(self.database, self.bus)
+        return messaging_status(self.database, self.log)
 
     def _persons(self, after: str, limit: int) -> list[dict[str, object]]:
         ref = person_table.c.person_ref

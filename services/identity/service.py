@@ -35,6 +35,6 @@ class Identity:
                 api.routes(self.open_sessions),
                 pages.routes(self.sessions, platform.pages, demo=platform.settings.demo),
             ],
-            inspection=IdentityInspection(self.database, platform.bus),
+            inspection=IdentityInspection(self.database, platform.log_ends(self.database)),
             revocations=self.open_sessions,
         )

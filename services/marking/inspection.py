@@ -16,15 +16,15 @@ from services.marking.allocation.store import ruling_table, script_table
 from services.marking.tutors.store import assignment_table, group_table, member_table, person_table
 from shared.database import Database
 from shared.inspection import MESSAGING_KINDS, messaging_status, numbered_row
-from shared.messaging.bus import Bus
+from shared.messaging.bus import LogEnds
 
 
 class MarkingInspection:
     """See `shared.inspection.Inspection`."""
 
-    def __init__(self, database: Database, bus: Bus) -> None:
+    def __init__(self, database: Database, log: LogEnds) -> None:
         self.database = database
-        self.bus = bus
+        self.log = log
 
     def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
         if kind in MESSAGING_KINDS:
@@ -37,7 +37,7 @@ class MarkingInspection:
         query = sa.select(script_table.c.state, sa.func.count()).group_by(script_table.c.state)
         with self.database.reading() as connection:
             states = {row[0]: row[1] for row in connection.execute(query)}
-        return {"scripts": states, **messaging_status(self.database, self.bus)}
+        return {"scripts": states, **messaging_status(self.database, self.log)}
 
 
 def _rulings(after: str) -> sa.Select[Any]:

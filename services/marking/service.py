@@ -36,5 +36,5 @@ def compose(platform: Platform) -> Service:
             api.routes(collecting, views, database, platform.objects),
             pages.routes(collecting, views, database, platform.objects, platform.pages),
         ],
-        inspection=MarkingInspection(database, platform.bus),
+        inspection=MarkingInspection(database, platform.log_ends(database)),
     )

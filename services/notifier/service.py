@@ -52,5 +52,5 @@ class Notifier:
             routers=[api.routes(inbox), pages.routes(inbox, platform.pages)],
             loops=[Sender(database, stores, self.channel, sender_settings)],
             in_flight=lambda: has_unfinished(database),
-            inspection=NotifierInspection(database, lambda: messaging_status(database, platform.bus)),
+            inspection=NotifierInspection(database, lambda: messaging_status(database, platform.log_ends(database))),
         )

@@ -48,6 +48,6 @@ def compose(platform: Platform, inspections: Callable[[], Mapping[str, Inspectio
             trail,
             pipeline,
             lambda kind, after, limit: MESSAGING_KINDS[kind](database, after=after, limit=limit),
-            lambda: messaging_status(database, platform.bus),
+            lambda: messaging_status(database, platform.log_ends(database)),
         ),
     )

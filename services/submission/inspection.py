@@ -21,7 +21,7 @@ from services.submission.submissions.store import refusal_table, version_table
 from services.submission.upload.store import orphan_table
 from shared.database import Database
 from shared.inspection import MESSAGING_KINDS, messaging_status, numbered_row
-from shared.messaging.bus import Bus
+from shared.messaging.bus import LogEnds
 
 _HIDDEN = frozenset({"file_name", "idempotency_key"})
 _NUMBERED = {"versions": version_table, "refusals": refusal_table}
@@ -36,9 +36,9 @@ _CATALOGUE = {
 class SubmissionInspection:
     """See `shared.inspection.Inspection`."""
 
-    def __init__(self, database: Database, bus: Bus) -> None:
+    def __init__(self, database: Database, log: LogEnds) -> None:
         self.database = database
-        self.bus = bus
+        self.log = log
 
     def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
         if kind in MESSAGING_KINDS:
@@ -50,7 +50,7 @@ class SubmissionInspection:
             ]
 
     def status(self) -> dict[str, object]:
-        return messaging_status(self.database, self.bus)
+        return messaging_status(self.database, self.log)
 
 
 def _query(kind: str, after: str) -> sa.Select[Any]:

@@ -74,7 +74,7 @@ class Submission:
             handlers=RulingHandlers(store).table(),
             topics=[MARKING],
             routers=[api.routes(self.hand_in, self.views, self.database), pages.routes(student_pages)],
-            inspection=SubmissionInspection(self.database, platform.bus),
+            inspection=SubmissionInspection(self.database, platform.log_ends(self.database)),
             recover=[lambda: platform.objects.sweep(older_than_seconds=0)],
             chores=[
                 Chore(

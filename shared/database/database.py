@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
@@ -74,9 +74,14 @@ class Database:
         with self._our_errors(), self._dialect.changing_tables() as connection:
             yield connection
 
-    def exclusively(self, tx: Transaction, what: str, numbers: range) -> list[int]:
-        """Those of the numbers that no other transaction holds; `tx` holds them until its end."""
-        return self._dialect.exclusively(tx.connection, what, numbers)
+    @contextmanager
+    def holding(self, what: str, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Those of the numbers that no other process holds; this one holds them until the end of the block.
+
+        A process that does nothing for too long loses them. On SQLite nobody else is asked: all are free.
+        """
+        with self._our_errors(), self._dialect.holding(what, numbers) as held:
+            yield held
 
     def clock_drift(self) -> timedelta:
         """How far this machine's clock is ahead of the database's; raises `Unavailable`."""

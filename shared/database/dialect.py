@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Protocol
@@ -36,8 +36,8 @@ class Dialect(Protocol):
         """A transaction on tables that a second process waits for; raises `BrokenReferences` at its end."""
         ...
 
-    def exclusively(self, connection: sa.Connection, what: str, numbers: range) -> list[int]:
-        """Those of the numbers that no other transaction holds; this one holds them until it ends."""
+    def holding(self, what: str, numbers: Sequence[int]) -> AbstractContextManager[Sequence[int]]:
+        """Those of the numbers that no other process holds, held until the end of the block."""
         ...
 
     def changes(self, connection: sa.Connection) -> int:

@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -119,10 +119,13 @@ class PostgreSql:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_number_of("tables"))))
             yield connection
 
-    def exclusively(self, connection: sa.Connection, what: str, numbers: range) -> list[int]:
-        number = sa.func.unnest(list(numbers)).table_valued("number").c.number
-        free = sa.func.pg_try_advisory_xact_lock(_number_of(what), sa.cast(number, sa.Integer))
-        return list(connection.execute(sa.select(number).where(free)).scalars())
+    @contextmanager
+    def holding(self, what: str, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+        wanted = sa.func.unnest(sa.cast(list(numbers), sa.ARRAY(sa.Integer))).table_valued("number").render_derived()
+        number = wanted.c.number
+        is_free = sa.func.pg_try_advisory_xact_lock(_number_of(what), sa.cast(number, sa.Integer))
+        with self.engine.begin() as connection:
+            yield list(connection.execute(sa.select(number).where(is_free)).scalars())
 
     def changes(self, connection: sa.Connection) -> int:
         return int(connection.info.get("changes", 0))

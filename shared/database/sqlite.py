@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -60,9 +60,9 @@ class Sqlite:
                 yield connection
                 _check_references(connection)
 
-    def exclusively(self, _connection: sa.Connection, _what: str, numbers: range) -> list[int]:
-        """All of them: who writes is alone."""
-        return list(numbers)
+    @contextmanager
+    def holding(self, _what: str, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+        yield numbers
 
     def changes(self, connection: sa.Connection) -> int:
         return _driver(connection).total_changes

@@ -17,6 +17,7 @@ from shared.clock import Clock
 from shared.contracts import Fact, fact_type
 from shared.errors import Rejected
 from shared.messaging.message import Message
+from shared.messaging.shards import shard_of
 from shared.messaging.tables import key_sequence, outbox
 
 LARGEST_FACT_BYTES = 900_000
@@ -186,4 +187,5 @@ class Transaction:
             "headers": message.headers(),
             "value": value,
             "recorded_at": self.now,
+            "shard": shard_of(message.key),
         }

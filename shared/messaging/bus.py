@@ -26,7 +26,27 @@ class Record:
         return Message.from_parts(topic=self.topic, key=self.key, headers=self.headers, value=self.value)
 
 
-class Bus(Protocol):
+class Publisher(Protocol):
+    """What a relay needs of a bus."""
+
+    def append(self, messages: Sequence[Message]) -> None:
+        """Returns when all messages are durable; on an error some may be (appending again is right)."""
+        ...
+
+
+class LogEnds(Protocol):
+    """Where the log ends: what tells how far a consumer is behind."""
+
+    def end_offsets(self) -> Mapping[tuple[str, int], int]:
+        """Of the known topics and partitions: one past the last record."""
+        ...
+
+    def topic_id(self, topic: str) -> str:
+        """Changes when a topic is made anew under its old name."""
+        ...
+
+
+class Bus(Publisher, LogEnds, Protocol):
     """An append-only log per topic and partition.
 
     * `append` returns when all messages are durable; on an error some may be (appending again is right).
@@ -35,23 +55,13 @@ class Bus(Protocol):
     * Raises `Unavailable` while the bus is away, and nothing else of its vendor's.
     """
 
-    def append(self, messages: Sequence[Message]) -> None: ...
-
     def read(self, topic: str, partition: int, *, offset: int, limit: int) -> list[Record]:
         """At most `limit` records from `offset` on, in order; empty at the end."""
         ...
 
     def partitions(self, topic: str) -> int: ...
 
-    def topic_id(self, topic: str) -> str:
-        """Changes when a topic is made anew under its old name."""
-        ...
-
     def first_offset(self, topic: str, partition: int) -> int: ...
-
-    def end_offsets(self) -> Mapping[tuple[str, int], int]:
-        """Of every topic and partition: one past the last record."""
-        ...
 
     def close(self) -> None: ...
 

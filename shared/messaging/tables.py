@@ -40,6 +40,7 @@ outbox = sa.Table(
     sa.Column("value", sa.LargeBinary, nullable=False),
     sa.Column("recorded_at", UtcDateTime, nullable=False),
     sa.Column("published_at", UtcDateTime),
+    sa.Column("shard", sa.Integer, nullable=False, server_default="0"),
     sa.Index(
         "outbox_unpublished",
         "position",
@@ -65,6 +66,17 @@ progress = sa.Table(
     sa.Column("partition", sa.Integer, primary_key=True),
     sa.Column("topic_id", sa.Text, nullable=False),
     sa.Column("next_offset", sa.BigInteger, nullable=False),
+)
+
+observed_end = sa.Table(
+    "observed_end",
+    metadata,
+    sa.Column("consumer", sa.Text, primary_key=True),
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("topic_id", sa.Text, nullable=False),
+    sa.Column("end_offset", sa.BigInteger, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
 )
 
 inbox = sa.Table(

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from kafka.admin import KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 
 from shared.messaging.kafka_bus import KafkaBus, servers_in
+from shared.messaging.kafka_topics import apply, read_plan
 from tests.support.servers import address
 
 SECONDS = 20
+ROOT = Path(__file__).parents[2]
 
 
 def bus_of(*topics: str) -> KafkaBus:
@@ -42,3 +45,19 @@ def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:
             time.sleep(0.1)
         else:
             return
+
+
+def make_topics_anew() -> None:
+    """The system's topics as planned, without a fact in them."""
+    servers = servers_in(address("kafka"))
+    plan = read_plan(ROOT / "deploy" / "topics.yaml").on(brokers=1)
+    admin = KafkaAdminClient(bootstrap_servers=servers)
+    try:
+        there = [each["name"] for each in admin.describe_topics(list(plan.topics)) if not each["error_code"]]
+        if there:
+            admin.delete_topics(there)
+        for name, topic in plan.topics.items():
+            _create(admin, name, topic.partitions)
+    finally:
+        admin.close()
+    apply(servers, plan)

@@ -59,7 +59,7 @@ class Role:
         deadline = time.monotonic() + SECONDS
         while (found := self.readiness()) != wanted:
             assert self.process is not None
-            assert self.process.poll() is None, self.process.communicate()
+            assert self.process.poll() is None, self.process.communicate()[1]
             assert time.monotonic() < deadline, found
             time.sleep(0.05)
 
@@ -67,7 +67,7 @@ class Role:
         """As a power cut would, as far as this process is concerned."""
         if self.process is not None:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
             self.process = None
 
     def stop(self) -> int:

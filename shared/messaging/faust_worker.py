@@ -1,0 +1,303 @@
+"""Feeds one service's consumer from Kafka, by Faust.
+
+Faust acknowledges a message when an agent's body ends for whatever reason, so that Kafka's committed offsets are worth
+nothing here: they only show a lag. The truth is the progress that the consumer keeps in the database, in the
+transaction of the effects; after every assignment the partitions are sought to it. An agent's body never raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pkgutil import resolve_name
+from typing import Any
+
+import faust
+import structlog
+from faust.transport.drivers import aiokafka
+from faust.types import TP
+
+from shared.contracts import Topic
+from shared.errors import Unavailable, public_name
+from shared.messaging.consumer import Consumer, Partition, Stopped
+from shared.messaging.kafka_bus import KafkaBus, record_of, servers_in
+from shared.messaging.observed_ends import note_ends
+
+BATCH = 500
+BUFFER = 4096
+"""Messages that wait in a partition's queue: when it is full, Faust's fetching sleeps for a whole second."""
+HANDLERS = 4
+"""Partitions that are handled at once."""
+LOOK_SECONDS = 1.0
+STUCK_SECONDS = 60.0
+SILENT_SECONDS = 5.0
+LONGEST_WAIT_SECONDS = 5.0
+STOP_SECONDS = 8.0
+
+log = structlog.get_logger()
+
+
+class FaustWorker:
+    """A part of a process (`shared.service.Part`): its event loop has a thread of its own.
+
+    A consumer that stopped keeps its process: it stands still and says so, because a process that is started anew
+    would go on burying. What Faust itself cannot go on from ends up in `failed`.
+    """
+
+    def __init__(self, servers: Sequence[str], consumer: Consumer, topics: Sequence[Topic]) -> None:
+        self.name = f"{consumer.name}.worker"
+        self.failed: dict[str, str] = {}
+        self._servers = servers
+        self._topics = {topic.name: topic for topic in topics}
+        self._feed = _Feed(consumer, KafkaBus(servers, list(self._topics)), self._topics)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+
+    @classmethod
+    def from_url(cls, url: str, *, consumer: Consumer, topics: Sequence[Topic]) -> FaustWorker:
+        return cls(servers_in(url), consumer, topics)
+
+    def start(self) -> None:
+        if resolve_name("faust.streams:_CStreamIterator") is None:
+            detail = "Faust was installed without its compiled streams, whose substitute acknowledges stale messages."
+            raise RuntimeError(detail)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def join(self, timeout_seconds: float) -> bool:
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def problems(self) -> Mapping[str, str]:
+        problem = self.failed.get(self.name) or self._feed.problem()
+        return {self.name: problem} if problem else {}
+
+    def _run(self) -> None:
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # two short outages are 1,650 lines
+        try:
+            asyncio.run(self._live())
+        except Exception as error:
+            self.failed[self.name] = f"stopped: {public_name(error)}"
+            log.critical("worker.failed", worker=self.name, exc_info=error)
+        finally:
+            self._feed.close()
+
+    async def _live(self) -> None:
+        await self._topics_are_there()
+        app = _application(self.name, self._servers, self._feed, list(self._topics))
+        app.loop = asyncio.get_running_loop()
+        app.finalize()
+        await app.start()
+        while not (self._stop.is_set() or app.should_stop):
+            await self._feed.look()
+            await asyncio.sleep(LOOK_SECONDS / 4)
+        crashed = app.crash_reason if app.crashed else None
+        self._feed.leave()
+        await asyncio.wait_for(app.stop(), STOP_SECONDS)
+        if crashed:
+            raise crashed
+
+    async def _topics_are_there(self) -> None:
+        while not self._stop.is_set():
+            try:
+                missing = await asyncio.to_thread(self._feed.bus.missing)
+                self._feed.waits = f"topics are missing: {', '.join(missing)}" if missing else ""
+            except Unavailable as error:
+                missing, self._feed.waits = [""], f"waits: {error.code}"
+            if not missing:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+@dataclass
+class _Feed:
+    """What goes on between the event loop and the consumer."""
+
+    consumer: Consumer
+    bus: KafkaBus
+    topics: Mapping[str, Topic]
+    waits: str = "waits: has not joined yet"
+    joined: bool = False
+    leaving: bool = False
+    seen_at: float = field(default_factory=time.monotonic)
+    kafka: Any = None
+    _topic_ids: dict[str, str] = field(default_factory=dict)
+    _since: dict[TP, float] = field(default_factory=dict)
+    _ends: dict[TP, int] = field(default_factory=dict)
+    _look_at: float = 0.0
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(HANDLERS, "handler"))
+
+    def problem(self) -> str:
+        """What keeps the worker from moving, in words for everybody; empty when nothing does."""
+        now = time.monotonic()
+        if self.consumer.stopped:
+            return f"stopped: {self.consumer.stopped}"
+        if self.waits:
+            return self.waits
+        if now - self.seen_at > SILENT_SECONDS:
+            return f"its event loop has been silent for {now - self.seen_at:.0f} s"
+        if not self.joined or not self._has_coordinator():
+            return "waits: the group's coordinator is not known"
+        stuck = [tp for tp, since in self._since.copy().items() if now - since > STUCK_SECONDS]
+        return f"no progress in {stuck[0].topic}/{stuck[0].partition}" if stuck else ""
+
+    def _has_coordinator(self) -> bool:
+        """A dead broker shows nowhere else: state, crash flag and assignment all stay as they were."""
+        client = self.kafka._thread._consumer if self.kafka else None  # noqa: SLF001 - Faust shows it nowhere
+        return client is not None and client._coordinator.coordinator_id is not None  # noqa: SLF001 - nor aiokafka
+
+    async def look(self) -> None:
+        """Notes that the event loop lives, and now and then where the log ends: others have no broker to ask."""
+        self.seen_at = time.monotonic()
+        if self.seen_at < self._look_at or not self.joined:
+            return
+        self._look_at = self.seen_at + LOOK_SECONDS
+        ends = await self.kafka.highwaters(*self.kafka.assignment())
+        if ends != self._ends:
+            places = {(tp.topic, tp.partition): (self._topic_ids[tp.topic], end) for tp, end in ends.items()}
+            try:
+                await self._in_thread(note_ends, self.consumer.database, self.consumer.name, places)
+            except Unavailable:
+                return
+            self._ends = dict(ends)
+
+    async def begin(self, first: Mapping[TP, int], ends: Mapping[TP, int]) -> Mapping[TP, int]:
+        """Where each assigned partition goes on, or its first offset when stopped; waits for the database."""
+        self.waits = ""
+        while not self.leaving:
+            try:
+                self._topic_ids |= {
+                    topic: await self._in_thread(self.bus.topic_id, topic) for topic in {tp.topic for tp in first}
+                }
+                found = await self._in_thread(self.consumer.begin, [self._partition(tp, first, ends) for tp in first])
+                return {TP(*place): offset for place, offset in found.items()}
+            except Stopped:
+                break
+            except Unavailable as error:
+                self.waits = f"waits: {error.code}"
+                await asyncio.sleep(LOOK_SECONDS)
+            finally:
+                self.waits = "" if self.joined else self.waits
+        return first
+
+    def _partition(self, tp: TP, first: Mapping[TP, int], ends: Mapping[TP, int]) -> Partition:
+        return Partition(
+            topic=self.topics[tp.topic],
+            number=tp.partition,
+            topic_id=self._topic_ids[tp.topic],
+            first_offset=first[tp],
+            end_offset=ends[tp],
+        )
+
+    async def handle(self, app: faust.App, messages: Sequence[Any]) -> None:
+        """Apply messages of one partition; leaving in between is safe, they will be read again."""
+        tp, tries = TP(messages[0].topic, messages[0].partition), 0
+        self._since.setdefault(tp, time.monotonic())
+        while not (self.leaving or app.rebalancing or app.should_stop):
+            try:
+                await self._in_thread(self._apply, tp, messages)
+                break
+            except Unavailable as error:
+                tries += 1
+                self.waits = f"waits: {error.code}"
+                await asyncio.sleep(min(0.1 * 2 ** min(tries, 8), LONGEST_WAIT_SECONDS))
+                self.waits = ""
+            except Stopped:
+                await asyncio.sleep(LOOK_SECONDS)
+        self._since.pop(tp, None)
+
+    def _apply(self, tp: TP, messages: Sequence[Any]) -> None:
+        records = [record_of(message) for message in messages]
+        self.consumer.handle(self.topics[tp.topic], tp.partition, records, topic_id=self._topic_ids[tp.topic])
+
+    async def _in_thread(self, call: Any, *given: Any) -> Any:  # noqa: ANN401 - as run_in_executor
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *given)
+
+    def leave(self) -> None:
+        self.leaving = True
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.bus.close()
+
+
+class _KafkaConsumer(aiokafka.Consumer):
+    """Faust's consumer, on the progress of the database."""
+
+    app: _App
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Called after each assignment; `perform_seek` takes what it returns for committed."""
+        feed: _Feed = self.app.feed
+        feed.kafka = self
+        assigned = self.assignment()
+        offsets: Mapping[TP, int] = {}
+        if assigned:
+            offsets = await feed.begin(await self.earliest_offsets(*assigned), await self.highwaters(*assigned))
+            await self.seek_wait(offsets)
+        return offsets
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self.app.feed.kafka = self
+        await super().on_partitions_assigned(assigned, generation_id)
+        self.app.feed.joined, self.app.feed.waits = True, ""
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        self.app.feed.joined = False
+        await super().on_partitions_revoked(revoked)
+
+
+class _Transport(aiokafka.Transport):
+    Consumer = _KafkaConsumer
+
+
+class _App(faust.App):
+    """An application whose consumers seek to the progress of `feed`."""
+
+    feed: _Feed
+
+    def _new_transport(self) -> _Transport:
+        return _Transport(self.conf.broker_consumer, self)
+
+
+def _application(name: str, servers: Sequence[str], feed: _Feed, topics: Sequence[str]) -> _App:
+    app = _App(
+        name,
+        broker=";".join(f"kafka://{server}" for server in servers),
+        store="memory://",
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=1.0,
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=1.0,
+        broker_rebalance_timeout=20.0,
+        broker_max_poll_records=BATCH,
+        stream_buffer_maxsize=BUFFER,
+    )
+    app.feed = feed
+    for topic in topics:
+        _consume(app, feed, app.topic(topic, value_type=bytes, value_serializer="raw", key_serializer="raw"))
+    return app
+
+
+def _consume(app: _App, feed: _Feed, topic: Any) -> None:  # noqa: ANN401 - Faust's
+    async def consume(stream: Any) -> None:  # noqa: ANN401 - Faust's
+        async for event in stream.events():
+            batch, queue = [event], stream.channel.queue
+            while len(batch) < BATCH and not queue.empty():
+                batch.append(queue.get_nowait())
+            generation = event.message.generation_id
+            await feed.handle(app, [one.message for one in batch if one.message.generation_id == generation])
+            for one in batch[1:]:
+                one.ack()  # only the lag that Kafka shows depends on it
+
+    app.agent(topic, name=f"{app.conf.id}-{topic.get_topic_name()}", isolated_partitions=True)(consume)
