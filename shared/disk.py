@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -46,12 +46,26 @@ def put_durably(path: Path, content: bytes, *, mode: int = 0o666) -> None:
 
     Its folder must be there, durably. `mode` is what it may be used for, less the umask.
     """
+    _draft(path, content, mode).replace(path)
+    sync_folder(path.parent)
+
+
+def put_first_durably(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+    """Like `put_durably`, but a file that is there stays: of several processes that put one, the first has its way."""
+    draft = _draft(path, content, mode)
+    with suppress(FileExistsError):
+        path.hardlink_to(draft)
+    draft.unlink()
+    sync_folder(path.parent)
+
+
+def _draft(path: Path, content: bytes, mode: int) -> Path:
+    """The content under another name in the same folder, on the disk."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
         sync_file(file)
-    draft.replace(path)
-    sync_folder(path.parent)
+    return draft
 
 
 @contextmanager

@@ -28,6 +28,10 @@ def _database_of(service: str) -> Any:  # noqa: ANN401 - as above
     return _address(f"the database of {service}: `sqlite:///PATH` or `postgresql+psycopg://USER:PASSWORD@HOST/NAME`")
 
 
+def _place_of(service: str) -> Any:  # noqa: ANN401 - as above
+    return Field(default="", description=f"where {service} answers, such as `http://127.0.0.1:8102`")
+
+
 class Settings(BaseSettings):
     """Defaults are those of the embedded system: one process, no server, everything under `data_dir`."""
 
@@ -42,7 +46,12 @@ class Settings(BaseSettings):
     objects_url: str = _address("the object store: `file:///PATH` or `s3://KEY:SECRET@HOST:PORT/BUCKET`")
     bus_url: str = _address("the bus: `local:///PATH` or `kafka://HOST:PORT,HOST:PORT`")
     mail_url: str = _address("where mail goes: `file:///PATH` or `smtp://USER:PASSWORD@HOST:PORT`")
-    identity_url: str = Field(default="", description="where identity answers, for the web processes of the others")
+    identity_url: str = _place_of("identity")
+    submission_url: str = _place_of("submission")
+    marking_url: str = _place_of("marking")
+    notifier_url: str = _place_of("notifier")
+    operations_url: str = _place_of("operations")
+    keys_dir: str = Field(default="", description="the folder of keys; default: `keys` under the data folder")
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=1, le=65535, description="port to listen on")
     demo: bool = Field(default=False, description="offer the demo sign-in, on the loopback address only")
@@ -64,6 +73,16 @@ class Settings(BaseSettings):
         """The URL of a service's database."""
         given: str = getattr(self, f"{service}_database_url")
         return given or f"sqlite:///{self.data_dir / service}.db"
+
+    def place_of(self, service: str) -> str:
+        """The address of a service's web process, without a slash at the end; empty where none was given."""
+        given: str = getattr(self, f"{service}_url")
+        return given.rstrip("/")
+
+    @property
+    def keys(self) -> Path:
+        """The folder of keys and secrets."""
+        return Path(self.keys_dir or self.data_dir / "keys")
 
     @property
     def objects(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from shared.database import Database, Transaction
+from shared.database import Database, Transaction, upsert
 from shared.errors import Conflict
 from shared.messaging.tables import key_sequence, time_source
 
@@ -19,13 +19,13 @@ class OtherTime(Conflict):
 def claim_time(database: Database) -> None:
     """Mark the database as one of simulated or of real time; raises `OtherTime` when it is one of the other.
 
-    A replay starts on an empty database only.
+    A replay starts on an empty database only. Of several processes that begin at once, the first has its way.
     """
     with database.transaction() as tx:
+        if not (tx.simulated and _is_used(tx)):
+            tx.connection.execute(upsert(time_source, key=["only"], update=[]), {"only": 1, "simulated": tx.simulated})
         claimed = tx.connection.execute(sa.select(time_source.c.simulated)).scalar_one_or_none()
-        if claimed is None and not (tx.simulated and _is_used(tx)):
-            tx.connection.execute(sa.insert(time_source).values(only=1, simulated=tx.simulated))
-        elif claimed != tx.simulated:
+        if claimed != tx.simulated:
             raise OtherTime(_words(simulated=tx.simulated))
 
 

@@ -54,10 +54,9 @@ class Platform:
         self.settings = settings
         self.migrates = migrates
         self.clock = _clock(settings)
-        keys = settings.data_dir / "keys"
-        self.tokens = Tokens(load_or_create_key(keys / "session.json"), self.clock)
-        self.form_secret = load_or_create_secret(keys / "forms.secret")
-        self.receipt_key = load_or_create_key(keys / "receipt.json")
+        self.tokens = Tokens(load_or_create_key(settings.keys / "session.json"), self.clock)
+        self.form_secret = load_or_create_secret(settings.keys / "forms.secret")
+        self.receipt_key = load_or_create_key(settings.keys / "receipt.json")
         self.pages = Pages(templates, demo=settings.demo)
         self._databases: list[Database] = []
 
