@@ -67,7 +67,7 @@ class System:
             routers=[router for service in self.services for router in service.routers],
             pages=self.platform.pages,
             tokens=self.platform.tokens,
-            revocations=self.identity.open_sessions,
+            revocations=self.identity.known_sessions,
             form_secret=self.platform.form_secret,
             ready=self.problems,
         )

@@ -27,8 +27,10 @@ from shared.settings import BadSettings, Settings
 from shared.simulation import check_time, claim_time
 from shared.stepped_clock import SteppedClock
 from shared.storage.port import ObjectStore
+from shared.web.known_sessions import KnownSessions
 from shared.web.pages import Pages
-from shared.web.remote_sessions import RemoteSessions
+from shared.web.remote_service import RemoteService
+from shared.web.remote_sessions import BELIEVED_SECONDS, RemoteSessions
 from shared.web.sessions import Revocations
 from shared.web.tokens import Tokens
 
@@ -59,6 +61,7 @@ class Platform:
         self.receipt_key = load_or_create_key(settings.keys / "receipt.json")
         self.pages = Pages(templates, demo=settings.demo)
         self._databases: list[Database] = []
+        self._remotes: list[RemoteService] = []
 
     @cached_property
     def objects(self) -> ObjectStore:
@@ -91,12 +94,18 @@ class Platform:
 
     def revocations(self, service: Service) -> Revocations:
         """Who knows which sessions are over: the service itself when it keeps them, else identity is asked."""
-        url = self.settings.identity_url
         if service.revocations is not None:
             return service.revocations
-        if not url:
+        if not self.settings.identity_url:
             raise BadSettings("ETMA_IDENTITY_URL: say where identity answers; who is signed in is asked of it.")
-        return RemoteSessions(url, self.tokens, asks_for=service.name)
+        identity = RemoteSessions(self.remote("identity", asked_by=service.name))
+        return KnownSessions(identity.is_open, believed_seconds=BELIEVED_SECONDS)
+
+    def remote(self, name: str, *, asked_by: str) -> RemoteService:
+        """A service that runs elsewhere."""
+        service = RemoteService(name, self.settings.place_of(name), self.tokens, asked_by=asked_by)
+        self._remotes.append(service)
+        return service
 
     def database(self, name: str, history: History) -> Database:
         """A service's own database, with the tables that this code needs; raises what `migrate` raises.
@@ -132,6 +141,8 @@ class Platform:
     def close(self) -> None:
         for database in self._databases:
             database.close()
+        for remote in self._remotes:
+            remote.close()
         if "bus" in self.__dict__:
             self.bus.close()
 

@@ -8,10 +8,11 @@ from services.identity.inspection import IdentityInspection
 from services.identity.people.handlers import People
 from services.identity.people.store import PeopleStore
 from services.identity.sessions import api, pages
-from services.identity.sessions.handlers import OpenSessions, Sessions
+from services.identity.sessions.handlers import Sessions
 from services.identity.sessions.store import SessionStore
 from shared.migrations.history import History
 from shared.service import Service
+from shared.web.known_sessions import KnownSessions
 from shared.wiring import Platform
 
 NAME = "identity"
@@ -27,14 +28,15 @@ class Identity:
         sessions = SessionStore()
         self.people = People(PeopleStore(), sessions.end_of_roles)
         self.sessions = Sessions(database=self.database, store=sessions, tokens=platform.tokens)
-        self.open_sessions = OpenSessions(self.database, sessions)
+        self.known_sessions = KnownSessions(self.sessions.is_open)
+        self.database.on_commit(self.known_sessions.forget_open)
         self.service = Service(
             name=NAME,
             database=self.database,
             routers=[
-                api.routes(self.open_sessions),
+                api.routes(self.sessions),
                 pages.routes(self.sessions, platform.pages, demo=platform.settings.demo),
             ],
             inspection=IdentityInspection(self.database, platform.log_ends(self.database)),
-            revocations=self.open_sessions,
+            revocations=self.known_sessions,
         )

@@ -1,66 +1,73 @@
-"""Which sessions are over, asked of identity over HTTP: for the web processes of the other services.
-
-An answer counts for two seconds. While identity is away, a session that was open at the last answer stays so for five
-minutes at most; after that, and for one that was never asked about, nobody can be let in (`Unavailable`).
-"""
+"""Whether a session is open, asked of identity: for the web processes of the other services."""
 
 from __future__ import annotations
 
+import math
+import threading
 import time
-from datetime import timedelta
+from collections.abc import Callable
 
-import httpx2 as httpx
+from pydantic import BaseModel, TypeAdapter
 
-from shared.errors import Unavailable
-from shared.web.tokens import SERVICE_ROLE, Principal, Tokens
+from shared.errors import EtmaError, Unavailable
+from shared.web.remote_service import RemoteService
 
-FRESH_SECONDS = 2.0
 BELIEVED_SECONDS = 300.0
-REMEMBERED = 10_000
+"""How long after the last answer a session still counts as open while identity is away."""
+
 ASK_SECONDS = 2.0
-TOKEN_LIFE = timedelta(minutes=1)
+PAUSE_SECONDS = 2.0
+"""How long nobody asks again after identity did not answer; then one does, and the others wait for no answer."""
+
+
+class SessionState(BaseModel):
+    """Identity's answer: whether the session is open, that is not signed out, its role not withdrawn."""
+
+    open: bool
+
+
+STATE = TypeAdapter(SessionState)
 
 
 class RemoteSessions:
-    """See the module, and `shared.web.sessions.Revocations`."""
+    """Asks identity, and spares those who wait while it is away."""
 
-    def __init__(self, identity_url: str, tokens: Tokens, *, asks_for: str) -> None:
-        self.tokens = tokens
-        self.principal = Principal(person_ref=asks_for, role=SERVICE_ROLE, session_id=asks_for)
-        self._client = httpx.Client(base_url=identity_url, timeout=ASK_SECONDS, trust_env=False)
-        self._seen_open: dict[str, float] = {}
-        self._ask_again_at = 0.0
+    def __init__(self, identity: RemoteService, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.identity = identity
+        self.monotonic = monotonic
+        self._ask_again_at = -math.inf
+        self._is_away = False
+        self._lock = threading.Lock()
 
-    def is_revoked(self, session_id: str) -> bool:
-        age = time.monotonic() - self._seen_open.get(session_id, -BELIEVED_SECONDS)
-        if age < FRESH_SECONDS:
-            return False
+    def is_open(self, session_id: str) -> bool:
+        """Raises `Unavailable`, at once when identity did not answer a moment ago."""
+        if not self._may_ask():
+            raise _unknown()
         try:
-            is_open = self._ask(session_id)
-        except Unavailable:
-            if age < BELIEVED_SECONDS:
+            is_open = self.identity.read(self._answer(session_id), STATE).open
+        except EtmaError as error:
+            self._answers(well=False)
+            raise _unknown() from error
+        self._answers(well=True)
+        return is_open
+
+    def _answer(self, session_id: str) -> bytes:
+        return self.identity.get(f"/internal/v1/sessions/{session_id}", seconds=ASK_SECONDS)
+
+    def _may_ask(self) -> bool:
+        with self._lock:
+            now = self.monotonic()
+            if now < self._ask_again_at:
                 return False
-            raise
-        if is_open:
-            self._remember(session_id)
-        return not is_open
+            if self._is_away:
+                self._ask_again_at = now + PAUSE_SECONDS
+            return True
 
-    def _ask(self, session_id: str) -> bool:
-        """Raises `Unavailable`, without asking when identity did not answer a moment ago."""
-        if time.monotonic() < self._ask_again_at:
-            raise Unavailable("Who is signed in cannot be found out at the moment.")
-        try:
-            answer = self._client.get(f"/internal/v1/sessions/{session_id}", headers=self._credentials())
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
-            self._ask_again_at = time.monotonic() + FRESH_SECONDS
-            raise Unavailable("Who is signed in cannot be found out at the moment.") from error
-        return bool(answer.json()["open"])
+    def _answers(self, *, well: bool) -> None:
+        with self._lock:
+            self._is_away = not well
+            self._ask_again_at = -math.inf if well else self.monotonic() + PAUSE_SECONDS
 
-    def _credentials(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.tokens.issue(self.principal, lifetime=TOKEN_LIFE)}"}
 
-    def _remember(self, session_id: str) -> None:
-        if len(self._seen_open) >= REMEMBERED:
-            self._seen_open.clear()
-        self._seen_open[session_id] = time.monotonic()
+def _unknown() -> Unavailable:
+    return Unavailable("Who is signed in cannot be found out at the moment.")

@@ -17,7 +17,7 @@ from services.intake.catalogue import take_in
 from services.system import System
 from shared.roles import FAILED
 from shared.settings import Settings
-from shared.web.remote_sessions import FRESH_SECONDS
+from shared.web.known_sessions import FRESH_SECONDS
 from tests.support.oulad import environment_of
 from tests.support.processes import Role, free_port, roles
 from tests.support.university import ANN, PDF, TMA, small_university

@@ -32,6 +32,7 @@ _AUDIT = "tests/integration/test_operations_audit.py::"
 _DAMAGE = "tests/integration/test_operations_damage.py::"
 _COMMANDS = "tests/integration/test_operations_commands.py::"
 _DEADLINES = "tests/unit/test_submission_deadlines.py"
+_REMOTE = "tests/integration/test_remote_sessions.py::"
 _CONSUMER = "shared/messaging/consumer.py"
 
 BREAKAGES: tuple[Breakage, ...] = (
@@ -642,8 +643,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         name="sessions: what is remembered outlives the sign-out",
-        file="services/identity/sessions/handlers.py",
-        old="        database.on_commit(self._known_until.clear)\n",
+        file="services/identity/service.py",
+        old="        self.database.on_commit(self.known_sessions.forget_open)\n",
         new="",
         test=_EDGE + "test_who_signed_out_is_signed_out_wherever_the_cookie_is",
     ),
@@ -824,7 +825,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         name="sessions: whom identity never spoke of is let in",
-        file="shared/web/remote_sessions.py",
+        file="shared/web/known_sessions.py",
         old="                return False\n            raise\n",
         new="                return False\n            return False\n",
         test=_ROLES + "test_a_session_that_ended_at_identity_is_over_everywhere",
@@ -849,5 +850,40 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="    _draft(path, content, mode).replace(path)\n    sync_folder(path.parent)\n",
         new="    _draft(path, content, mode).replace(path)\n",
         test=_PARTS + "test_a_file_put_in_place_is_the_old_one_or_the_new_one",
+    ),
+    Breakage(
+        name="sessions: what was open once is believed for ever",
+        file="shared/web/known_sessions.py",
+        old="            if age < self.believed_seconds:\n",
+        new="            if age < self.believed_seconds * 1000:\n",
+        test=_REMOTE + "test_while_identity_is_away_what_was_open_stays_so_for_five_minutes",
+    ),
+    Breakage(
+        name="sessions: what was open once is not asked about again",
+        file="shared/web/known_sessions.py",
+        old="        if age < FRESH_SECONDS:\n",
+        new="        if age < FRESH_SECONDS * 1000:\n",
+        test=_REMOTE + "test_a_sign_out_is_noticed_in_time",
+    ),
+    Breakage(
+        name="sessions: that one is over is forgotten while identity is away",
+        file="shared/web/known_sessions.py",
+        old="        if self._over.noted(session_id) > -math.inf:\n",
+        new="        if self._over.noted(session_id) > math.inf:\n",
+        test=_REMOTE + "test_while_identity_is_away_what_was_open_stays_so_for_five_minutes",
+    ),
+    Breakage(
+        name="sessions: all are remembered",
+        file="shared/web/known_sessions.py",
+        old="                del self._noted[next(iter(self._noted))]\n",
+        new="                pass\n",
+        test=_REMOTE + "test_only_so_many_sessions_are_remembered",
+    ),
+    Breakage(
+        name="sessions: a hanging identity holds everybody up",
+        file="shared/web/remote_sessions.py",
+        old="                self._ask_again_at = now + PAUSE_SECONDS\n",
+        new="                pass\n",
+        test=_REMOTE + "test_an_identity_that_hangs_holds_one_request_up_and_not_all",
     ),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -13,8 +12,6 @@ from shared.errors import NotFound
 from shared.web.tokens import Principal, Tokens
 
 SESSION_HOURS = 12
-REMEMBERED_SECONDS = 2.0
-REMEMBERED_SESSIONS = 10_000
 
 
 class Sessions:
@@ -67,31 +64,7 @@ class Sessions:
         with self.database.transaction() as tx:
             self.store.end(session_id, tx)
 
-
-class OpenSessions:
-    """Tells from the sessions themselves which are over (`shared.web.sessions.Revocations`).
-
-    That one is open is remembered for two seconds, or until this process changes identity's database: what another
-    process ends is open here for as long as that at the most.
-    """
-
-    def __init__(self, database: Database, store: SessionStore) -> None:
-        self.database = database
-        self.store = store
-        self._known_until: dict[str, float] = {}
-        database.on_commit(self._known_until.clear)
-
-    def is_revoked(self, session_id: str) -> bool:
-        now = time.monotonic()
-        if self._known_until.get(session_id, 0.0) > now:
-            return False
+    def is_open(self, session_id: str) -> bool:
+        """Whether there is such a session and nobody has ended it; raises `Unavailable`."""
         with self.database.reading() as connection:
-            is_open = self.store.is_open(connection, session_id)
-        if is_open:
-            self._remember(session_id, now + REMEMBERED_SECONDS)
-        return not is_open
-
-    def _remember(self, session_id: str, until: float) -> None:
-        if len(self._known_until) >= REMEMBERED_SESSIONS:
-            self._known_until.clear()
-        self._known_until[session_id] = until
+            return self.store.is_open(connection, session_id)
