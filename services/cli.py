@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -18,11 +15,10 @@ from services.embedded import Embedded, sole_user
 from services.intake.catalogue import load_demo
 from services.intake.commands import add_imports
 from services.opening import opened, opened_or_new
-from services.operations.commands import Tools, add_commands
-from services.operations.dead_letters.handlers import DeadLetterDesk
-from services.operations.reconciliation.handlers import Audit
+from services.operations.commands import add_commands
 from services.replay.commands import add_replay
 from services.submission.submissions.receipts import BadReceipt, verify
+from services.tools import operations_tools
 from services.topics import add_topics
 from shared.errors import EtmaError, Rejected
 from shared.observability.logs import configure_logs
@@ -151,32 +147,12 @@ def _keys_in(jwks: Path) -> list[dict[str, Any]]:
         raise BadKeys(detail) from error
 
 
-@contextmanager
-def _operations_tools() -> Iterator[Tools]:
-    with opened() as system:
-        with system.submission.database.reading() as connection:
-            keys = system.submission.views.public_keys(connection)
-        yield Tools(
-            audit=Audit(
-                system.inspections(),
-                system.platform.objects,
-                lambda receipt: verify(receipt, keys),
-                system.notifier.channel.message_ids,
-            ),
-            desk=DeadLetterDesk(system.dead_letters()),
-            now=system.platform.clock.now,
-            machine_now=lambda: datetime.now(UTC),
-            settle_seconds=system.platform.settings.settle_seconds,
-            digest_window_seconds=system.platform.settings.digest_window_seconds,
-        )
-
-
 def _fail(words: str) -> NoReturn:
     typer.echo(words, err=True)
     raise typer.Exit(1)
 
 
 add_imports(app, opened_or_new)
-add_commands(app, _operations_tools)
+add_commands(app, operations_tools)
 add_replay(app)
 add_topics(app)

@@ -7,6 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+MOST_DIGITS = 18
+"""Of a number that every database can count to."""
+
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
     """An aware moment: kept as UTC text of fixed width on SQLite (so that it sorts), as timestamptz elsewhere.

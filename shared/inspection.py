@@ -9,27 +9,61 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from shared.columns import MOST_DIGITS
 from shared.database import Database
+from shared.errors import NotFound, Rejected
 from shared.messaging.bus import LogEnds
 from shared.messaging.tables import dead_letter, key_sequence, outbox, progress, timer
+
+PAGE = 1000
+"""How many rows a page has at the most."""
+
+
+class UnknownKind(NotFound):
+    """The service has no facts of this kind."""
+
+    code = "unknown_kind"
+    title = "There are no facts of this kind"
+
+
+class BadPosition(Rejected):
+    """The place to go on from is none of this kind."""
+
+    code = "bad_position"
+    title = "This is not a position"
 
 
 class Inspection(Protocol):
     """Facts by kind, paged by their `position` (a string that sorts), and the present state."""
 
-    def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
+    def facts(self, kind: str, *, after: str = "", limit: int = PAGE) -> list[dict[str, object]]:
         """Rows that can be written as JSON, in order of `position`, from the one after `after` on; [] at the end.
 
-        `KeyError` for a kind that the service does not have.
+        Raises `UnknownKind`, `BadPosition` and `Unavailable`.
         """
         ...
 
     def status(self) -> dict[str, object]: ...
 
 
-def outbox_facts(database: Database, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
+def check_kind(kind: str, known: Collection[str]) -> None:
+    """Raises `UnknownKind`, which names the known ones."""
+    if kind not in known:
+        raise UnknownKind(f"There are no facts of kind {kind!r} here; there are {', '.join(sorted(known))}.")
+
+
+def number_of(position: str) -> int:
+    """The position of a kind that is numbered, 0 before the first; raises `BadPosition`."""
+    if not position:
+        return 0
+    if not position.isdecimal() or len(position) > MOST_DIGITS:
+        raise BadPosition(f"{position[:MOST_DIGITS]!r} is no position of this kind.")
+    return int(position)
+
+
+def outbox_facts(database: Database, *, after: str = "", limit: int = PAGE) -> list[dict[str, object]]:
     """The kind `outbox` of every service: what it published or will publish."""
-    query = sa.select(outbox).where(outbox.c.position > int(after or 0)).order_by(outbox.c.position).limit(limit)
+    query = sa.select(outbox).where(outbox.c.position > number_of(after)).order_by(outbox.c.position).limit(limit)
     with database.reading() as connection:
         return [
             {
@@ -58,7 +92,7 @@ def is_in_flight(database: Database) -> bool:
         return bool(connection.scalar(sa.select(sa.or_(unpublished, due))))
 
 
-def counter_facts(database: Database, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
+def counter_facts(database: Database, *, after: str = "", limit: int = PAGE) -> list[dict[str, object]]:
     """The kind `counters` of every service: how many facts it said of each key."""
     key = key_sequence.c.key
     said = sa.select(key.label("position"), key, key_sequence.c.sequence).where(key_sequence.c.sequence > 0)

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from shared.errors import EtmaError, Unavailable
 from shared.housekeeping import Chore, Housekeeping
 from shared.messaging.consumer import Consumer
+from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.relay import Relay
 from shared.migrations.history import History
 from shared.observability.logs import configure_logs
@@ -29,6 +30,7 @@ from shared.service import LoopThread, Part, Service, problems_of
 from shared.settings import Settings, load_settings
 from shared.timers import TimersLoop
 from shared.watch import Watch
+from shared.web import inspection_api
 from shared.web.app import create_app, health_app
 from shared.web.server import Doorway, HttpThread
 from shared.wiring import Platform
@@ -162,13 +164,17 @@ def _app(role: str, platform: Platform, service: Service, problems: Callable[[],
     if role != "api":
         return health_app(problems)
     return create_app(
-        routers=service.routers,
+        routers=[*service.routers, inspection_api.routes(service.inspection, _dead_letters(service))],
         pages=platform.pages,
         tokens=platform.tokens,
         revocations=platform.revocations(service),
         form_secret=platform.form_secret,
         ready=problems,
     )
+
+
+def _dead_letters(service: Service) -> DeadLetters:
+    return DeadLetters(service.database, Consumer(database=service.database, handlers=service.handlers))
 
 
 def _parts(role: str, platform: Platform, service: Service) -> Sequence[Part]:

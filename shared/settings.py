@@ -80,6 +80,11 @@ class Settings(BaseSettings):
         return given.rstrip("/")
 
     @property
+    def are_services_elsewhere(self) -> bool:
+        """Whether commands ask the services that run elsewhere, instead of opening their databases."""
+        return any(map(self.place_of, ("submission", "marking", "notifier", "operations")))
+
+    @property
     def keys(self) -> Path:
         """The folder of keys and secrets."""
         return Path(self.keys_dir or self.data_dir / "keys")

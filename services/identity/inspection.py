@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from services.identity.people.store import person_table
 from shared.database import Database
-from shared.inspection import MESSAGING_KINDS, messaging_status
+from shared.inspection import MESSAGING_KINDS, PAGE, check_kind, messaging_status
 from shared.messaging.bus import LogEnds
 
 
@@ -17,10 +17,11 @@ class IdentityInspection:
         self.database = database
         self.log = log
 
-    def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
+    def facts(self, kind: str, *, after: str = "", limit: int = PAGE) -> list[dict[str, object]]:
+        check_kind(kind, ("persons", *MESSAGING_KINDS))
         if kind in MESSAGING_KINDS:
             return MESSAGING_KINDS[kind](self.database, after=after, limit=limit)
-        return {"persons": self._persons}[kind](after, limit)
+        return self._persons(after, limit)
 
     def status(self) -> dict[str, object]:
         return messaging_status(self.database, self.log)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from services.marking.allocation.store import ruling_table, script_table
 from services.marking.tutors.store import assignment_table, group_table, member_table, person_table
 from shared.database import Database
-from shared.inspection import MESSAGING_KINDS, messaging_status, numbered_row
+from shared.inspection import MESSAGING_KINDS, PAGE, check_kind, messaging_status, number_of, numbered_row
 from shared.messaging.bus import LogEnds
 
 
@@ -26,7 +26,8 @@ class MarkingInspection:
         self.database = database
         self.log = log
 
-    def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
+    def facts(self, kind: str, *, after: str = "", limit: int = PAGE) -> list[dict[str, object]]:
+        check_kind(kind, (*_QUERIES, *MESSAGING_KINDS))
         if kind in MESSAGING_KINDS:
             return MESSAGING_KINDS[kind](self.database, after=after, limit=limit)
         with self.database.reading() as connection:
@@ -41,7 +42,7 @@ class MarkingInspection:
 
 
 def _rulings(after: str) -> sa.Select[Any]:
-    return sa.select(ruling_table).where(ruling_table.c.position > int(after or 0)).order_by(ruling_table.c.position)
+    return sa.select(ruling_table).where(ruling_table.c.position > number_of(after)).order_by(ruling_table.c.position)
 
 
 def _keyed(key: sa.Column[Any], *columns: sa.Column[Any] | sa.Table) -> Callable[[str], sa.Select[Any]]:

@@ -12,8 +12,7 @@ from services.notifier.deliveries.store import deliveries
 from services.notifier.directory.store import assignments, persons
 from services.notifier.obligations.store import obligations
 from shared.database import Database
-from shared.errors import NotFound
-from shared.inspection import MESSAGING_KINDS
+from shared.inspection import MESSAGING_KINDS, PAGE, check_kind
 
 _OBLIGATIONS = sa.select(
     obligations.c.obligation_id.label("position"),
@@ -62,30 +61,18 @@ _KEYED: Mapping[str, tuple[sa.Select[Any], sa.Column[Any]]] = {
 
 
 class NotifierInspection:
-    """Kinds `obligations`, `deliveries`, `persons` (references only) and `assignments`, paged by key; see also `kinds`.
+    """See `shared.inspection.Inspection`; the kinds are `obligations`, who must be told what because of which event,
+    `deliveries`, `persons` (references only), `assignments`, `outbox` and `counters`.
 
     `messaging` tells how outbox, progress and dead letters are.
     """
 
-    kinds: Mapping[str, str]
-
     def __init__(self, database: Database, messaging: Callable[[], Mapping[str, object]] = dict) -> None:
         self.database = database
         self.messaging = messaging
-        self.kinds = {
-            "obligations": "who must be told what because of which event",
-            "deliveries": "messages, and how they went out",
-            "persons": "whom this service knows, by reference and revision",
-            "assignments": "what this service knows of assignments",
-            "outbox": "facts that this service published",
-            "counters": "how many facts it said of each key",
-        }
 
-    def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
-        """Return rows whose position is greater than `after`, in order. Raises `NotFound` for an unknown kind."""
-        if kind not in self.kinds:
-            message = f"the notifier has no facts of kind {kind!r}"
-            raise NotFound(message)
+    def facts(self, kind: str, *, after: str = "", limit: int = PAGE) -> list[dict[str, object]]:
+        check_kind(kind, (*_KEYED, *MESSAGING_KINDS))
         if kind in MESSAGING_KINDS:
             return MESSAGING_KINDS[kind](self.database, after=after, limit=limit)
         rows, key = _KEYED[kind]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from services.operations.pipeline.views import PipelineViews
 from services.operations.trail.views import TrailViews
+from shared.inspection import MESSAGING_KINDS, PAGE, check_kind
 
 ReadMessaging = Callable[[str, str, int], list[dict[str, object]]]
 
 
 class OperationsInspection:
-    """The streams `trail`, `stages` and `stage_counts`, and what every service shows of its messaging."""
-
-    kinds: Mapping[str, str]
+    """See `shared.inspection.Inspection`; the kinds are `trail` (every event in order, chained), `stages` (where each
+    work is), `stage_counts` (the kept counters of works in each stage), `outbox` and `counters`.
+    """
 
     def __init__(
         self,
@@ -26,17 +27,10 @@ class OperationsInspection:
         self.pipeline = pipeline
         self.messaging = messaging
         self.figures = status
-        self.kinds = {
-            "trail": "every event in order, chained",
-            "stages": "where each work is",
-            "stage_counts": "the kept counters of works in each stage",
-            "outbox": "facts that this service published",
-            "counters": "how many facts it said of each key",
-        }
 
-    def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
-        """Return rows behind position `after`, in order; [] at the end."""
+    def facts(self, kind: str, *, after: str = "", limit: int = PAGE) -> list[dict[str, object]]:
         own = {"trail": self.trail.page, "stages": self.pipeline.page, "stage_counts": self.pipeline.page_of_counts}
+        check_kind(kind, (*own, *MESSAGING_KINDS))
         if kind in own:
             return own[kind](after=after, limit=limit)
         return self.messaging(kind, after, limit)

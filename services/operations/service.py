@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 from services.operations.inspection import OperationsInspection
@@ -21,10 +22,12 @@ from shared.inspection import MESSAGING_KINDS, Inspection, messaging_status
 from shared.messaging.consumer import merged
 from shared.migrations.history import History
 from shared.service import Service
+from shared.web.remote_inspection import RemoteInspection
 from shared.wiring import Platform
 
 NAME = "operations"
 HISTORY = History(Path(__file__).parent / "migrations" / "versions")
+OTHERS = ("identity", "submission", "marking", "notifier")
 TEMPLATES = tuple(Path(__file__).parent / part / "templates" for part in ("pipeline", "trail"))
 
 
@@ -51,3 +54,15 @@ def compose(platform: Platform, inspections: Callable[[], Mapping[str, Inspectio
             lambda: messaging_status(database, platform.log_ends(database)),
         ),
     )
+
+
+def compose_alone(platform: Platform) -> Service:
+    """The service in a process of its own: the others run elsewhere and are asked there."""
+
+    @cache
+    def inspections() -> Mapping[str, Inspection]:
+        others = {name: RemoteInspection(platform.remote(name, asked_by=NAME)) for name in OTHERS}
+        return {**others, NAME: service.inspection}
+
+    service = compose(platform, inspections)
+    return service

@@ -20,7 +20,7 @@ from services.submission.catalogue.store import (
 from services.submission.submissions.store import refusal_table, version_table
 from services.submission.upload.store import orphan_table
 from shared.database import Database
-from shared.inspection import MESSAGING_KINDS, messaging_status, numbered_row
+from shared.inspection import MESSAGING_KINDS, PAGE, check_kind, messaging_status, number_of, numbered_row
 from shared.messaging.bus import LogEnds
 
 _HIDDEN = frozenset({"file_name", "idempotency_key"})
@@ -40,7 +40,8 @@ class SubmissionInspection:
         self.database = database
         self.log = log
 
-    def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
+    def facts(self, kind: str, *, after: str = "", limit: int = PAGE) -> list[dict[str, object]]:
+        check_kind(kind, ("orphans", *_NUMBERED, *_CATALOGUE, *MESSAGING_KINDS))
         if kind in MESSAGING_KINDS:
             return MESSAGING_KINDS[kind](self.database, after=after, limit=limit)
         with self.database.reading() as connection:
@@ -65,7 +66,7 @@ def _orphans(after: str) -> sa.Select[Any]:
 
 
 def _numbered(table: sa.Table, after: str) -> sa.Select[Any]:
-    return sa.select(table).where(table.c.position > int(after or 0)).order_by(table.c.position)
+    return sa.select(table).where(table.c.position > number_of(after)).order_by(table.c.position)
 
 
 def _of_catalogue(table: sa.Table, after: str) -> sa.Select[Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 import structlog
+from pydantic import ConfigDict
 
+from shared.columns import MOST_DIGITS
 from shared.database import Database, Transaction
 from shared.errors import Conflict, EtmaError, NotFound
 from shared.messaging.bus import Record
@@ -27,7 +29,12 @@ class StillFails(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetter:
-    """A message as it was read, with the reason of its burial. State: buried, parked, replayed or discarded."""
+    """A message as it was read, with the reason of its burial. State: buried, parked, replayed or discarded.
+
+    As JSON its `value` is base64: what cannot be decoded is buried as it is.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     id: int
     consumer: str
@@ -54,6 +61,12 @@ class DeadLetter:
             headers=self.headers,
             value=self.value,
         )
+
+
+def letter_number(letter_id: int | str) -> int:
+    """The number of a letter as it was given from outside; -1, which no letter has, for what is no number."""
+    text = str(letter_id)
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else -1
 
 
 class DeadLetters:
@@ -138,8 +151,9 @@ class DeadLetters:
         return self._one(tx.connection, row.id)
 
     def _one(self, connection: sa.Connection, letter_id: int | str) -> DeadLetter:
-        number = int(letter_id) if str(letter_id).isdecimal() else -1
-        row = connection.execute(sa.select(dead_letter).where(dead_letter.c.id == number)).one_or_none()
+        row = connection.execute(
+            sa.select(dead_letter).where(dead_letter.c.id == letter_number(letter_id))
+        ).one_or_none()
         if row is None:
             detail = f"There is no dead letter {letter_id} in {self.database.source}."
             raise NotFound(detail)

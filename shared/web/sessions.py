@@ -57,9 +57,11 @@ def principal_of(request: Request) -> Principal | None:
 
 def _find_principal(request: Request) -> Principal | None:
     principal = _token_holder(request)
+    if principal is None:
+        return None
+    if principal.role == SERVICE_ROLE:
+        return principal if principal.bearer else None
     revocations: Revocations = request.app.state.revocations
-    if principal is None or (principal.role == SERVICE_ROLE and principal.bearer):
-        return principal
     if revocations.is_revoked(principal.session_id):
         raise Unauthenticated("The sign-in has ended. Please sign in again.")
     return principal

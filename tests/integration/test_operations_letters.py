@@ -1,8 +1,8 @@
-"""The desk over the real dead letters of a service."""
+"""The desk over the real dead letters of a service, in its own process and over HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,17 @@ from shared.messaging.consumer import Consumer
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.message import Message
 from shared.messaging.tables import dead_letter
+from shared.web.remote_inspection import RemoteDeadLetters
 from tests.integration.operations_house import NOON
 from tests.support.databases import ManualClock, make_database
+from tests.support.elsewhere import Silent, elsewhere
 
 heard: list[str] = []
 
 
 def hear(facts: Sequence[DeliverySent], tx: Transaction) -> None:
+    if any(fact.delivery_id == "bad" for fact in facts):
+        raise KeyError("secret")
     heard.extend(tx.message_of(fact).id for fact in facts)
 
 
@@ -32,15 +36,18 @@ def database(tmp_path: Path) -> Database:
     return make_database(sa.MetaData(), tmp_path, "marking", ManualClock(NOON))
 
 
-@pytest.fixture
-def desk(database: Database) -> DeadLetterDesk:
-    return DeadLetterDesk(
-        {"marking": DeadLetters(database, Consumer(database=database, handlers={DeliverySent: hear}))}
-    )
+@pytest.fixture(params=["here", "elsewhere"])
+def desk(database: Database, request: pytest.FixtureRequest) -> Iterator[DeadLetterDesk]:
+    letters = DeadLetters(database, Consumer(database=database, handlers={DeliverySent: hear}))
+    if request.param == "here":
+        yield DeadLetterDesk({"marking": letters})
+        return
+    with elsewhere("marking", Silent(), letters) as service:
+        yield DeadLetterDesk({"marking": RemoteDeadLetters(service)})
 
 
-def bury(database: Database, *states: str) -> None:
-    fact = DeliverySent(delivery_id="d", person_ref="p", purposes=("receipt",), work_ids=("w",), sent_at=NOON)
+def bury(database: Database, *states: str, delivery_id: str = "d") -> None:
+    fact = DeliverySent(delivery_id=delivery_id, person_ref="p", purposes=("receipt",), work_ids=("w",), sent_at=NOON)
     rows = [_row(fact, offset, state) for offset, state in enumerate(states)]
     with database.transaction() as tx:
         tx.connection.execute(sa.insert(dead_letter), rows)
@@ -110,6 +117,21 @@ def test_what_is_not_buried_cannot_be_replayed(database: Database, desk: DeadLet
         desk.replay("marking", "2")
 
 
-def test_an_unknown_letter_is_not_found(desk: DeadLetterDesk) -> None:
+def test_what_still_fails_stays_with_words_that_tell_no_secret(database: Database, desk: DeadLetterDesk) -> None:
+    bury(database, "buried", delivery_id="bad")
+    with pytest.raises(Conflict, match=r"Dead letter 1 stays buried, with what waits behind it: KeyError\.$"):
+        desk.replay("marking", "1")
+    assert [found.letter["state"] for found in desk.list()] == ["buried"]
+
+
+def test_every_byte_is_shown(database: Database, desk: DeadLetterDesk) -> None:
+    bury(database, "buried")
+    with database.transaction() as tx:
+        tx.connection.execute(sa.update(dead_letter).values(value=b"\xff\x00>?"))
+    assert desk.services["marking"].show("1").value == b"\xff\x00>?"
+
+
+@pytest.mark.parametrize("letter_id", ["77", "1/replay", "../status", "", "9" * 30, "?"])
+def test_an_unknown_letter_is_not_found(desk: DeadLetterDesk, letter_id: str) -> None:
     with pytest.raises(NotFound):
-        desk.show("marking", "77")
+        desk.show("marking", letter_id)

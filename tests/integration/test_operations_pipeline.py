@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import permutations
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -72,8 +72,6 @@ def test_both_topics_in_any_order_end_alike(tmp_path: Path) -> None:
 class Answering:
     """A service that can be asked."""
 
-    kinds: Mapping[str, str] = {}
-
     def facts(self, kind: str, *, after: str = "", limit: int = 1000) -> list[dict[str, object]]:
         return []
 
@@ -94,3 +92,20 @@ def test_a_service_that_cannot_be_asked_is_said_and_hides_no_other(tmp_path: Pat
     away, there = house.pipeline.services()
     assert (away.service, away.problem) == ("marking", "the database is away")
     assert (there.figures, there.problem) == ({"unpublished": 3}, None)
+
+
+class Slow(Answering):
+    """A service that answers when as many are asked as the barrier waits for."""
+
+    def __init__(self, barrier: Barrier) -> None:
+        self.barrier = barrier
+
+    def status(self) -> dict[str, object]:
+        self.barrier.wait(timeout=10)
+        return {}
+
+
+def test_all_services_are_asked_at_once(tmp_path: Path) -> None:
+    barrier = Barrier(2)
+    house = House(tmp_path, {"marking": Slow(barrier), "submission": Slow(barrier)})
+    assert [each.service for each in house.pipeline.services()] == ["marking", "submission"]

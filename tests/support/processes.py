@@ -83,8 +83,12 @@ class Role:
 def roles(environment: Mapping[str, str], *wanted: str) -> Iterator[dict[str, Role]]:
     """Processes named like `marking.worker`, all started and none waited for; killed at the end."""
     ports = {name: free_port() for name in wanted}
-    identity = {"ETMA_IDENTITY_URL": f"http://127.0.0.1:{ports['identity.api']}"} if "identity.api" in ports else {}
-    started = {name: Role(*name.split("."), {**environment, **identity}, ports[name]) for name in wanted}
+    places = {
+        f"ETMA_{name.removesuffix('.api').upper()}_URL": f"http://127.0.0.1:{port}"
+        for name, port in ports.items()
+        if name.endswith(".api")
+    }
+    started = {name: Role(*name.split("."), {**environment, **places}, ports[name]) for name in wanted}
     with contextlib.ExitStack() as stack:
         for role in started.values():
             stack.callback(role.kill)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from services.operations.trail.store import events, works
 from shared.database import Database
+from shared.inspection import number_of
 
 LIMIT = 500
 
@@ -66,7 +67,7 @@ class TrailViews:
 
     def page(self, *, after: str, limit: int) -> list[dict[str, object]]:
         """Return the chain in order behind position `after`, as JSON-able rows."""
-        chain = sa.select(events).where(events.c.position > int(after or 0)).order_by(events.c.position).limit(limit)
+        chain = sa.select(events).where(events.c.position > number_of(after)).order_by(events.c.position).limit(limit)
         with self.database.reading() as connection:
             return [_jsonable(row) for row in connection.execute(chain).mappings()]
 

@@ -1,0 +1,85 @@
+"""What the commands of operations work with: the services in this process, or those that run elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from services.opening import opened
+from services.operations.commands import Tools
+from services.operations.dead_letters.handlers import DeadLetterDesk
+from services.operations.reconciliation.handlers import Audit
+from services.submission.submissions.receipts import verify
+from shared.inspection import Inspection
+from shared.messaging.dead_letters import DeadLetters
+from shared.observability.logs import configure_logs
+from shared.settings import Settings, load_settings
+from shared.web.remote_inspection import RemoteDeadLetters, RemoteInspection
+from shared.web.remote_service import RemoteService
+from shared.wiring import Platform
+
+SERVICES = ("identity", "submission", "marking", "notifier", "operations")
+ASKED_BY = "command-line"
+KEYS_SECONDS = 10.0
+
+
+class PublicKeys(BaseModel):
+    """A JSON Web Key Set, as submission publishes it."""
+
+    keys: list[dict[str, Any]]
+
+
+PUBLIC_KEYS = TypeAdapter(PublicKeys)
+
+
+@contextmanager
+def operations_tools() -> Iterator[Tools]:
+    """Tools for the services where they are: elsewhere when the settings name their addresses, else here."""
+    settings = load_settings()
+    with _tools_elsewhere(settings) if settings.are_services_elsewhere else _tools_here() as tools:
+        yield tools
+
+
+@contextmanager
+def _tools_here() -> Iterator[Tools]:
+    with opened() as system:
+        with system.submission.database.reading() as connection:
+            keys = system.submission.views.public_keys(connection)
+        yield _tools(system.platform, system.inspections(), system.dead_letters(), keys)
+
+
+@contextmanager
+def _tools_elsewhere(settings: Settings) -> Iterator[Tools]:
+    configure_logs(settings.command_log_level)
+    platform = Platform(settings)
+    try:
+        services = {name: platform.remote(name, asked_by=ASKED_BY) for name in SERVICES}
+        inspections = {name: RemoteInspection(service) for name, service in services.items()}
+        letters = {name: RemoteDeadLetters(service) for name, service in services.items()}
+        yield _tools(platform, inspections, letters, _public_keys(services["submission"]))
+    finally:
+        platform.close()
+
+
+def _public_keys(submission: RemoteService) -> list[dict[str, Any]]:
+    return submission.read(submission.get("/.well-known/jwks.json", seconds=KEYS_SECONDS), PUBLIC_KEYS).keys
+
+
+def _tools(
+    platform: Platform,
+    inspections: Mapping[str, Inspection],
+    letters: Mapping[str, DeadLetters | RemoteDeadLetters],
+    keys: list[dict[str, Any]],
+) -> Tools:
+    return Tools(
+        audit=Audit(inspections, platform.objects, lambda receipt: verify(receipt, keys), platform.channel.message_ids),
+        desk=DeadLetterDesk(letters),
+        now=platform.clock.now,
+        machine_now=lambda: datetime.now(UTC),
+        settle_seconds=platform.settings.settle_seconds,
+        digest_window_seconds=platform.settings.digest_window_seconds,
+    )
