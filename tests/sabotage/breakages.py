@@ -33,6 +33,8 @@ _DAMAGE = "tests/integration/test_operations_damage.py::"
 _COMMANDS = "tests/integration/test_operations_commands.py::"
 _DEADLINES = "tests/unit/test_submission_deadlines.py"
 _REMOTE = "tests/integration/test_remote_sessions.py::"
+_INSPECTION = "tests/integration/test_inspection_api.py::"
+_AWAY = "tests/unit/test_remote_service.py::"
 _CONSUMER = "shared/messaging/consumer.py"
 
 BREAKAGES: tuple[Breakage, ...] = (
@@ -885,5 +887,47 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="                self._ask_again_at = now + PAUSE_SECONDS\n",
         new="                pass\n",
         test=_REMOTE + "test_an_identity_that_hangs_holds_one_request_up_and_not_all",
+    ),
+    Breakage(
+        name="inspection: everybody may ask",
+        file="shared/web/inspection_api.py",
+        old="dependencies=[Depends(require(SERVICE_ROLE))], ",
+        new="",
+        test=_INSPECTION + "test_no_person_is_let_in",
+    ),
+    Breakage(
+        name="inspection: a service's token is taken from a cookie",
+        file="shared/web/sessions.py",
+        old="        return principal if principal.bearer else None\n",
+        new="        return principal\n",
+        test=_INSPECTION + "test_nobody_is_let_in_without_a_token_of_now",
+    ),
+    Breakage(
+        name="inspection: a page that was cut off counts as whole",
+        file="shared/web/remote_inspection.py",
+        old="    if not lines or lines[-1].keys() != {WATERMARK}:\n",
+        new="    if not lines:\n",
+        test=_AWAY + "test_a_page_that_was_cut_off_is_no_page",
+    ),
+    Breakage(
+        name="inspection: whoever does not trust us refuses for ever",
+        file="shared/web/remote_service.py",
+        old="        if answer.status_code in _NOT_TRUSTED:\n",
+        new="        if not answer:\n",
+        test=_AWAY + "test_an_answer_of_somebody_else",
+    ),
+    Breakage(
+        name="inspection: services are asked one after the other",
+        file="services/operations/pipeline/views.py",
+        old="ThreadPoolExecutor(max(1, len(inspections)))",
+        new="ThreadPoolExecutor(1)",
+        test="tests/integration/test_operations_pipeline.py::test_all_services_are_asked_at_once",
+    ),
+    Breakage(
+        name="dead letters: bytes are shown as text",
+        file="shared/messaging/dead_letters.py",
+        old='ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")',
+        new="ConfigDict()",
+        test="tests/integration/test_operations_letters.py::test_every_byte_is_shown",
     ),
 )

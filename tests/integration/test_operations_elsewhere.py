@@ -1,0 +1,121 @@
+"""Operations and the command line ask services that are processes of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx2 as httpx
+import pytest
+import sqlalchemy as sa
+
+from shared.messaging.tables import dead_letter
+from tests.support.oulad import environment_of
+from tests.support.processes import Role, roles
+from tests.support.university import OPERATOR, Town, running_town
+
+SERVICES = ("identity", "submission", "marking", "notifier", "operations")
+SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """The web processes of all services, on what a town left behind, and a folder that holds none of it."""
+
+    apis: dict[str, Role]
+    operator: dict[str, str]
+    settings: dict[str, str]
+
+    def pipeline(self) -> dict[str, str | None]:
+        """What the pipeline says to be the matter with each service."""
+        url = f"{self.apis['operations'].url}/api/v1/operations/pipeline"
+        answer = httpx.get(url, headers=self.operator, trust_env=False, timeout=SECONDS)
+        return {each["service"]: each["problem"] for each in answer.json()["services"]}
+
+    def etma(self, *words: str) -> tuple[int, str]:
+        """The exit code and the output of a command that reaches nothing but the services, the objects and the mail."""
+        places = {f"ETMA_{name.upper()}_URL": role.url for name, role in self.apis.items()}
+        command = [sys.executable, "-m", "services", *words]
+        done = subprocess.run(
+            command, env=self.settings | places, capture_output=True, text=True, check=False, timeout=SECONDS
+        )
+        return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+    tmp_path = tmp_path_factory.mktemp("town")
+    with running_town(tmp_path) as town:
+        town.hand_in()
+        town.settle()
+        bury_one(town)
+        operator = town.token("operations", OPERATOR)
+        databases = {
+            f"ETMA_{name.upper()}_DATABASE_URL": town.system.platform.settings.database_of(name) for name in SERVICES
+        }
+    environment = environment_of(tmp_path / "var", {"ETMA_LOG_LEVEL": "WARNING", **databases})
+    with roles(environment, *(f"{name}.api" for name in SERVICES)) as running:
+        for role in running.values():
+            role.wait_until_ready()
+        folder = environment_of(
+            tmp_path / "nothing",
+            {
+                "ETMA_OBJECTS_URL": f"file://{tmp_path}/var/objects",
+                "ETMA_MAIL_URL": f"file://{tmp_path}/var/mail",
+                "ETMA_KEYS_DIR": f"{tmp_path}/var/keys",
+            },
+        )
+        yield Elsewhere({name: running[f"{name}.api"] for name in SERVICES}, operator, folder)
+
+
+def bury_one(town: Town) -> None:
+    """A message of no type that marking knows, so that a replay passes it over."""
+    (row,) = town.rows("submission", "outbox")[-1:]
+    letter = {
+        "consumer": "marking",
+        "state": "buried",
+        "topic": row["topic"],
+        "partition": 0,
+        "offset": -1,
+        "key": row["key"],
+        "headers": {"ce_id": "nobody's", "ce_type": "etma.nobody.Nothing.v1"},
+        "value": b"\xff",
+        "reason": "KeyError",
+        "attempts": 3,
+        "buried_at": town.system.platform.clock.now(),
+    }
+    (marking,) = [service for service in town.system.services if service.name == "marking"]
+    with marking.database.transaction() as tx:
+        tx.connection.execute(sa.insert(dead_letter), letter)
+
+
+def test_a_service_that_is_away_is_said_to_be_and_hides_no_other(elsewhere: Elsewhere) -> None:
+    assert elsewhere.pipeline() == dict.fromkeys(SERVICES)
+    marking = elsewhere.apis["marking"]
+    marking.kill()
+    away = {"marking": "marking cannot be asked: ConnectError"}
+    assert elsewhere.pipeline() == dict.fromkeys(SERVICES) | away
+    code, said = elsewhere.etma("audit", "--settled")
+    assert (code, said) == (2, "marking cannot be asked: ConnectError\n")
+    marking.start()
+    marking.wait_until_ready()
+    assert elsewhere.pipeline() == dict.fromkeys(SERVICES)
+
+
+def test_the_command_line_asks_and_mends_what_runs_elsewhere(elsewhere: Elsewhere) -> None:
+    code, said = elsewhere.etma("audit", "--settled", "--json")
+    report = json.loads(said)
+    assert (code, [each["code"] for each in report["violations"]]) == (1, ["dead_letter"])
+    assert report["counts"]["versions"] == 1
+    listed = json.loads(elsewhere.etma("dead-letters", "list", "--json")[1])
+    assert [(each["service"], each["id"]) for each in listed] == [("marking", 1)]
+    assert elsewhere.etma("dead-letters", "discard", "1", "--service", "marking", "--reason", "a test")[0] == 0
+    assert (
+        "discarded by operations:command-line: a test"
+        in elsewhere.etma("dead-letters", "show", "1", "--service", "marking")[1]
+    )
+    code, said = elsewhere.etma("audit", "--settled")
+    assert (code, "All is well." in said) == (0, True)
