@@ -66,8 +66,8 @@ class Role:
     def kill(self) -> None:
         """As a power cut would, as far as this process is concerned."""
         if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+            with self.process:
+                self.process.kill()
             self.process = None
 
     def stop(self) -> int:
