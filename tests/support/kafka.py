@@ -61,3 +61,7 @@ def make_topics_anew() -> None:
     finally:
         admin.close()
     apply(servers, plan)
+
+
+def system_bus() -> KafkaBus:
+    return KafkaBus.from_url(address("kafka"))

@@ -1,0 +1,113 @@
+"""The small university on real servers: databases of PostgreSQL, topics of Kafka, and the roles as processes."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2 as httpx
+
+from services.intake.catalogue import take_in
+from services.operations.reconciliation.domain import Report
+from services.operations.reconciliation.handlers import Audit, Question
+from services.submission.submissions.receipts import verify
+from services.system import System
+from shared.inspection import is_in_flight
+from shared.messaging.consumer import stored_offsets
+from tests.support.databases import SERVICES, settings_in
+from tests.support.kafka import KafkaBus, make_topics_anew, system_bus
+from tests.support.oulad import environment_of
+from tests.support.processes import Role
+from tests.support.servers import address
+from tests.support.university import PDF, TMA, small_university
+
+SECONDS = 60
+LINE = (
+    "identity.api",
+    "submission.api",
+    "identity.relay",
+    "submission.relay",
+    "marking.relay",
+    "notifier.relay",
+    "submission.worker",
+    "marking.worker",
+    "notifier.worker",
+    "operations.worker",
+    "notifier.sender",
+    "notifier.timers",
+)
+
+
+@dataclass
+class Cluster:
+    """A composed system to look at, and the environment of processes on the same servers."""
+
+    system: System
+    bus: KafkaBus
+    environment: dict[str, str]
+    folder: Path
+
+    def hand_in(self, api: Role, person: str, *, content: bytes = PDF, key: str | None = None) -> httpx.Response:
+        token = self.system.identity.sessions.sign_in(role="student", identifier=person)
+        return httpx.post(
+            f"{api.url}/api/v1/assignments/{TMA}/submissions",
+            files={"file": ("answer.pdf", content, "application/pdf")},
+            headers={"authorization": f"Bearer {token}", "idempotency-key": key or str(uuid.uuid4())},
+            trust_env=False,
+            timeout=SECONDS,
+        )
+
+    def settle(self) -> float:
+        """Wait until nothing is in flight; the seconds it took. Fails after a minute."""
+        began = time.monotonic()
+        while not self._is_settled():
+            statuses = {name: inspection.status() for name, inspection in self.system.inspections().items()}
+            assert time.monotonic() - began < SECONDS, statuses
+            time.sleep(0.2)
+        return time.monotonic() - began
+
+    def _is_settled(self) -> bool:
+        before = self._positions()
+        moving = any(is_in_flight(each.database) or each.in_flight() for each in self.system.services)
+        ends = self.bus.end_offsets()
+        read = all(ends[place] == offset for offsets in before.values() for place, offset in offsets.items())
+        return read and not moving and before == self._positions()
+
+    def _positions(self) -> dict[str, dict[tuple[str, int], int]]:
+        """Where each consumer goes on, and how much each service has said."""
+        found = {}
+        for service in self.system.services:
+            with service.database.reading() as connection:
+                found[service.name] = stored_offsets(connection, service.name)
+        return found
+
+    def audit(self, receipts: Path | None = None) -> Report:
+        """As `etma audit --settled` runs it."""
+        with self.system.submission.database.reading() as connection:
+            keys = self.system.submission.views.public_keys(connection)
+        audit = Audit(
+            self.system.inspections(),
+            self.system.platform.objects,
+            lambda receipt: verify(receipt, keys),
+            self.system.notifier.channel.message_ids,
+        )
+        now = self.system.platform.clock.now()
+        return audit.run(Question(now=now, machine_now=now, receipts=receipts, settled=True))
+
+
+@contextmanager
+def new_cluster(folder: Path) -> Iterator[Cluster]:
+    """Databases and topics of its own, the university taken in; nothing runs. `ETMA_TEST_DATABASES` says PostgreSQL."""
+    make_topics_anew()
+    settings = settings_in(folder / "var", bus_url=address("kafka"), digest_window_seconds=0)
+    system, bus = System(settings), system_bus()
+    take_in(system, small_university())
+    urls = {f"ETMA_{name.upper()}_DATABASE_URL": settings.database_of(name) for name in SERVICES}
+    own = {"ETMA_BUS_URL": address("kafka"), "ETMA_LOG_LEVEL": "WARNING", "ETMA_DIGEST_WINDOW_SECONDS": "0"}
+    yield Cluster(system, bus, environment_of(folder / "var", {**urls, **own}), folder)
+    bus.close()
+    system.platform.close()
