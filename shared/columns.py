@@ -12,7 +12,7 @@ MOST_DIGITS = 18
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
-    """An aware moment: kept as UTC text of fixed width on SQLite (so that it sorts), as timestamptz elsewhere.
+    """An aware moment in UTC: kept as text of fixed width on SQLite (so that it sorts), as timestamptz elsewhere.
 
     A naive datetime is refused with `ValueError`.
     """
@@ -35,6 +35,6 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return moment.isoformat(timespec="microseconds") if dialect.name == "sqlite" else moment
 
     def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ANN401
-        if value is None or dialect.name != "sqlite":
-            return value
-        return datetime.fromisoformat(value)
+        if value is None:
+            return None
+        return datetime.fromisoformat(value) if dialect.name == "sqlite" else value.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""What every test gets: databases that it left open are closed behind it."""
+"""What every test gets: databases that it left open are closed behind it, and which tests a server can run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import postgresql
 from tests.support.databases import close_all
 
 
@@ -13,3 +14,14 @@ from tests.support.databases import close_all
 def _closed_databases() -> Iterator[None]:
     yield
     close_all()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if postgresql.are_wanted():
+        left_out = [item for item in items if item.get_closest_marker("sqlite")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_sessionfinish() -> None:
+    postgresql.drop_all()

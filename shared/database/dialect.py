@@ -10,13 +10,20 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from shared.clock import Clock
-from shared.errors import EtmaError, Unavailable
+from shared.errors import EtmaError, Rejected, Unavailable
 
 
 class BrokenReferences(EtmaError):
     """A change of tables would leave rows that refer to nothing; it was taken back."""
 
     code = "broken_references"
+
+
+class NotText(Rejected):
+    """Text with a NUL character, which PostgreSQL does not keep, or with half of a surrogate pair."""
+
+    code = "not_text"
+    title = "The text holds a character that cannot be kept"
 
 
 class Dialect(Protocol):
@@ -71,5 +78,7 @@ def vendor_errors(failure_of: Callable[[sa.exc.DBAPIError], EtmaError | None]) -
         if failure is None:
             raise
         raise failure from error
+    except UnicodeEncodeError as error:
+        raise NotText from error
     except sa.exc.TimeoutError as error:
         raise Unavailable("all connections to the database are taken") from error

@@ -20,7 +20,8 @@ import sqlalchemy as sa
 import structlog
 
 from shared.clock import Clock
-from shared.errors import EtmaError, Rejected, StorageFull, Unavailable
+from shared.database.dialect import NotText
+from shared.errors import EtmaError, StorageFull, Unavailable
 
 CONNECT_SECONDS = 3
 LOCK_SECONDS = 10
@@ -29,8 +30,8 @@ STATEMENT_SECONDS = 30
 IDLE_SECONDS = 30
 """How long a transaction may do nothing: a relay waits so long for the broker, a frozen process loses its locks."""
 MIGRATION_SECONDS = 900
-POOL, OVERFLOW, POOL_SECONDS = 10, 20, 10
-"""Connections kept and more at need, for each process; how long one is waited for."""
+POOL, OVERFLOW, POOL_SECONDS = 5, 10, 10
+"""Connections kept and more at need, for each process of a service; how long one is waited for."""
 TELL_SECONDS = 0.01
 """The least time between two tellings: a NOTIFY holds a lock of the whole server while it commits."""
 RECONNECT_SECONDS = 1.0
@@ -51,6 +52,7 @@ _AWAY = frozenset(
         "25006",  # read only: a standby, or a server that is full; psycopg calls it an internal error
         "25P03",  # idle in transaction for too long
         "25P04",  # transaction timeout
+        "28000",  # this user may not come in, or
         "28P01",  # the password is refused: to be mended outside
         "3D000",  # the database is not there
         "40001",  # could not be serialised
@@ -58,13 +60,6 @@ _AWAY = frozenset(
         "55P03",  # somebody else holds the lock
     }
 )
-
-
-class NotText(Rejected):
-    """Text with a NUL character, which PostgreSQL does not keep."""
-
-    code = "not_text"
-    title = "The text holds a character that cannot be kept"
 
 
 class PostgreSql:
@@ -80,9 +75,11 @@ class PostgreSql:
             max_overflow=OVERFLOW,
             pool_timeout=POOL_SECONDS,
             pool_pre_ping=True,  # a server that was restarted costs nobody a failure
+            isolation_level="READ COMMITTED",
             hide_parameters=True,  # the words of its errors go to logs and dead letters
         )
         sa.event.listen(self.engine, "after_cursor_execute", _count_changes)
+        sa.event.listen(self.engine, "handle_error", _leave_out_details)
         self._snapshots = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._bell = Bell(lambda settings: psycopg.connect(self._conninfo(), **self._arguments(settings)))
 
@@ -241,3 +238,12 @@ def _count_changes(
 ) -> None:
     if context.isinsert or context.isupdate or context.isdelete:
         connection.info["changes"] = connection.info.get("changes", 0) + max(cursor.rowcount, 0)
+
+
+def _leave_out_details(context: sa.engine.ExceptionContext) -> None:
+    """The server adds whole rows to the words of an error; those go to logs and dead letters, the rows must not."""
+    error = context.original_exception
+    diagnosis = getattr(error, "diag", None)
+    if diagnosis is not None and diagnosis.message_primary and context.sqlalchemy_exception is not None:
+        error.args = (diagnosis.message_primary,)
+        context.sqlalchemy_exception.args = (f"({type(error).__name__}) {diagnosis.message_primary}",)

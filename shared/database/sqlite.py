@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from shared.clock import Clock
-from shared.database.dialect import BrokenReferences
+from shared.database.dialect import BrokenReferences, NotText
 from shared.errors import EtmaError, StorageFull, Unavailable
 
 BUSY_SECONDS = 30
@@ -38,6 +39,7 @@ class Sqlite:
         )
         sa.event.listen(self.engine, "connect", _prepare)
         sa.event.listen(self.engine, "begin", _begin)
+        sa.event.listen(self.engine, "before_cursor_execute", _refuse_nul)
         self._turn = threading.Lock()
 
     @contextmanager
@@ -134,3 +136,17 @@ def _has_write_ahead_log(connection: sqlite3.Connection) -> bool:
 def _begin(connection: sa.Connection) -> None:
     reading = connection.get_execution_options().get("reading")
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _refuse_nul(
+    _connection: sa.Connection,
+    _cursor: object,
+    _statement: str,
+    parameters: Any,  # noqa: ANN401 - the driver's
+    _context: object,
+    executemany: bool,  # noqa: FBT001 - as the event gives it
+) -> None:
+    """SQLite would keep what no other server keeps."""
+    for row in parameters if executemany else (parameters,):
+        if any(isinstance(value, str) and "\0" in value for value in row):
+            raise NotText

@@ -11,8 +11,9 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from shared.chunks import in_chunks
 from shared.clock import Clock
 from shared.contracts import Fact, fact_type
 from shared.errors import Rejected
@@ -21,6 +22,7 @@ from shared.messaging.shards import shard_of
 from shared.messaging.tables import key_sequence, outbox
 
 LARGEST_FACT_BYTES = 900_000
+CHUNK = 500
 
 
 class FactTooLarge(Rejected):
@@ -51,21 +53,26 @@ def upsert(
     """INSERT … ON CONFLICT(key) DO UPDATE of the named columns (None: all but the key; empty: DO NOTHING).
 
     PostgreSQL's construct serves both: SQLite took the clause from there, and its compiler reads the same parts.
-    `rowcount` of the result tells how many rows it made or changed (inline: no values that it generated are fetched).
+    `rowcount` of the result tells how many rows it made or changed.
     """
     names = [column.name for column in table.c if column.name not in key] if update is None else update
     if where is None:
         return _upsert(table, tuple(key), tuple(names))
-    statement = insert(table).inline()
+    statement = _insert(table)
     return statement.on_conflict_do_update(index_elements=list(key), set_=_changes_of(statement, names), where=where)
 
 
 @cache
 def _upsert(table: sa.Table, key: tuple[str, ...], names: tuple[str, ...]) -> Any:  # noqa: ANN401 - as above
-    statement = insert(table).inline()
+    statement = _insert(table)
     if not names:
         return statement.on_conflict_do_nothing(index_elements=list(key))
     return statement.on_conflict_do_update(index_elements=list(key), set_=_changes_of(statement, names))
+
+
+def _insert(table: sa.Table) -> Any:  # noqa: ANN401 - as above
+    """One that fetches no values that were generated, and keeps the count of its rows."""
+    return insert(table).inline().execution_options(preserve_rowcount=True)
 
 
 def _changes_of(statement: Any, names: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - as above
@@ -79,6 +86,7 @@ class Transaction:
         self.connection = connection
         self.source = source
         self.context = context
+        self._clock = clock
         self.now: datetime = clock.now()
         self.simulated = clock.simulated
         self._received: dict[int, Message] = {}
@@ -90,14 +98,17 @@ class Transaction:
         """Take the row locks of `keys`, always in one order, so that two transactions cannot wait for each other.
 
         A second call waits too: of several kinds of keys, every use case takes one kind before the next.
+        `now` is the moment at which the wait was over: who comes later to a key has the later moment.
         Nothing is to be done on SQLite, where `BEGIN IMMEDIATE` lets one transaction write at a time.
         """
         wanted = sorted(set(keys))
         if not wanted or self.connection.dialect.name == "sqlite":
             return
         self._keep(wanted)
-        rows = sa.select(key_sequence.c.key).where(key_sequence.c.key.in_(wanted)).order_by(key_sequence.c.key)
+        key, these = key_sequence.c.key, sa.any_(sa.cast(wanted, ARRAY(sa.Text)))
+        rows = sa.select(key).where(key == these).order_by(key.collate("C"))  # the order of Python's `sorted`
         self.connection.execute(rows.with_for_update()).all()
+        self.now = self._clock.now()
 
     def receive(self, messages: Mapping[int, Message]) -> None:
         """Remember the envelopes of the facts of a run, by `id(fact)`; for the consumer."""
@@ -155,9 +166,9 @@ class Transaction:
     def _sequences(self, keys: Sequence[str]) -> dict[str, int]:
         query = sa.select(key_sequence.c.key, key_sequence.c.sequence)
         found: dict[str, int] = {}
-        for start in range(0, len(keys), 500):
-            chosen = query.where(key_sequence.c.key.in_(keys[start : start + 500]))
-            found.update((row.key, row.sequence) for row in self.connection.execute(chosen))
+        for chosen in in_chunks(keys, CHUNK):
+            rows = self.connection.execute(query.where(key_sequence.c.key.in_(chosen)))
+            found.update((row.key, row.sequence) for row in rows)
         return found
 
     def _row(self, fact: Fact, sequence: int, because: Fact | None) -> dict[str, object]:

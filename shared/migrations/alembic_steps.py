@@ -77,8 +77,10 @@ def _first_tables(histories: Sequence[History]) -> dict[str, str]:
 def _tables(connection: sa.Connection) -> dict[str, str]:
     """Each table and index by name, with the statement that made it, unquoted.
 
-    SQLite's, as no other database was made without a number.
+    SQLite's, as no other was made without a number; of another server the tables' names are enough to tell.
     """
+    if connection.dialect.name != "sqlite":
+        return dict.fromkeys(sa.inspect(connection).get_table_names(), "")
     rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
     return {name: " ".join(text.replace('"', "").split()) for name, text in rows}
 

@@ -23,7 +23,7 @@ from services.notifier.obligations.store import ObligationStore, obligations
 from services.notifier.schema import metadata
 from shared.contracts import FACTS, Fact, fact_type
 from shared.messaging.message import Message
-from shared.messaging.tables import outbox
+from shared.messaging.tables import outbox, timer
 from shared.timers import Timer, Timers
 from tests.support.databases import ManualClock, make_database
 from tests.unit.notifier_facts import NOON
@@ -85,14 +85,9 @@ class House:
     def fire_digests(self) -> None:
         """Fire the timers that are due now, as the timer loop does."""
         with self.database.transaction() as tx:
-            due = [
-                row.key
-                for row in tx.connection.execute(sa.text("SELECT * FROM timer"))
-                if row.due_at <= tx.now.isoformat(timespec="microseconds")
-            ]
+            due = list(tx.connection.scalars(sa.select(timer.c.key).where(timer.c.due_at <= tx.now)))
             self.dispatcher.fire([Timer(kind="digest", key=key, due_at=tx.now, payload={}) for key in due], tx)
-            for key in due:
-                tx.connection.execute(sa.text("DELETE FROM timer WHERE key = :key"), {"key": key})
+            tx.connection.execute(sa.delete(timer).where(timer.c.key.in_(due)))
 
     def fire_for(self, person_ref: str) -> None:
         """Fire the digest of one person, whatever waits."""

@@ -243,6 +243,7 @@ def test_one_step_takes_a_batch_in_a_constant_number_of_statements(house: House)
     assert len(house.scripted.mails) == 205
 
 
+@pytest.mark.sqlite
 def test_looking_for_work_reads_an_index_of_what_is_unfinished(house: House) -> None:
     house.hear(received("ada"))
     with house.counting() as statements:

@@ -18,6 +18,8 @@ from services.operations.trail.domain import GENESIS, chained
 from shared.settings import Settings
 from tests.support.university import ANN, BEN, CY, OTHER_TUTOR, PDF, Town, running_town
 
+pytestmark = pytest.mark.sqlite
+
 EPOCH = "'2020-01-01T00:00:00.000000+00:00'"
 
 

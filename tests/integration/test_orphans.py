@@ -150,6 +150,7 @@ def test_orphans_are_too_many_for_crashes(known: int, orphans: int, *, suspiciou
     assert (tally.is_suspicious, tally.is_alarming) == (suspicious, alarming)
 
 
+@pytest.mark.sqlite
 def test_a_start_with_a_lost_database_takes_no_old_bytes_away_and_is_not_ready(tmp_path: Path) -> None:
     with running_town(tmp_path) as town:
         for number in range(11):

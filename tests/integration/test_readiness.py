@@ -67,7 +67,7 @@ def test_timers_that_cannot_be_fired_are_not_ready(town: Town) -> None:
     database: Database = town.system.notifier.service.database
     with database.transaction() as tx:
         Timers().set(tx, kind="digest", key="p1", due_at=tx.now)
-        tx.connection.exec_driver_sql("UPDATE timer SET failures = 3, not_before = '9999'")
+        tx.connection.exec_driver_sql("UPDATE timer SET failures = 3, not_before = '9999-01-01T00:00:00+00:00'")
     assert problems(town) == {"notifier.timers": "timers cannot be fired and are tried again: 1 of kind digest"}
 
 

@@ -56,6 +56,7 @@ def test_what_is_still_in_flight_is_not_settled(town: Town, leave: Callable[[Dat
     assert not town.system.is_settled()
 
 
+@pytest.mark.sqlite
 def test_the_question_counts_nothing_and_reads_no_whole_table(town: Town) -> None:
     asked: list[tuple[sa.Engine, str]] = []
     for service in town.system.services:

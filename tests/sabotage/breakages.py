@@ -7,17 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Breakage:
-    """Replace `old`, which stands exactly once in `file`, by `new`; then `test` (a pytest id) must fail."""
+    """Replace `old`, which stands exactly once in `file`, by `new`; then `test` (a pytest id) must fail.
+
+    `server` names the server that the test needs; without its address the breakage is passed over, and said to be.
+    """
 
     name: str
     file: str
     old: str
     new: str
     test: str
+    server: str = ""
 
 
 _MESSAGING = "tests/unit/test_messaging.py::"
 _LINE = "tests/integration/test_line.py::"
+_DATABASE = "tests/conformance/test_database.py::"
+_SERVER = "tests/conformance/test_postgresql.py::"
 _ROLES = "tests/integration/test_roles.py::"
 _EDGE = "tests/integration/test_edge.py::"
 _WEB = "tests/unit/test_web_edge.py::"
@@ -929,5 +935,131 @@ BREAKAGES: tuple[Breakage, ...] = (
         old='ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")',
         new="ConfigDict()",
         test="tests/integration/test_operations_letters.py::test_every_byte_is_shown",
+    ),
+    Breakage(
+        name="postgresql: a commit need not be durable",
+        file="shared/database/postgresql.py",
+        old='    "synchronous_commit": "on",\n',
+        new="",
+        test=_SERVER + "test_what_a_server_has_otherwise_changes_nothing",
+        server="postgresql",
+    ),
+    Breakage(
+        name="postgresql: a lock is waited for without end",
+        file="shared/database/postgresql.py",
+        old='    "lock_timeout": f"{LOCK_SECONDS}s",\n',
+        new="",
+        test=_SERVER + "test_everything_has_an_end_and_a_commit_is_durable",
+        server="postgresql",
+    ),
+    Breakage(
+        name="postgresql: a read-only server is a bug",
+        file="shared/database/postgresql.py",
+        old='        "25006",  #',
+        new='        "2500x",  #',
+        test=_SERVER + "test_what_may_work_later_is_waited_for",
+        server="postgresql",
+    ),
+    Breakage(
+        name="postgresql: a full disk is any outage",
+        file="shared/database/postgresql.py",
+        old="        if state == _FULL:\n",
+        new="        if state == _AWAY:\n",
+        test=_SERVER + "test_a_full_disk_is_told_apart",
+        server="postgresql",
+    ),
+    Breakage(
+        name="postgresql: an error quotes the row",
+        file="shared/database/postgresql.py",
+        old='        sa.event.listen(self.engine, "handle_error", _leave_out_details)\n',
+        new="",
+        test=_SERVER + "test_an_error_does_not_say_what_stood_in_the_row",
+        server="postgresql",
+    ),
+    Breakage(
+        name="postgresql: a dead connection is lent",
+        file="shared/database/postgresql.py",
+        old="            pool_pre_ping=True,",
+        new="            pool_pre_ping=False,",
+        test=_SERVER + "test_idle_connections_that_the_server_ended_cost_nobody_a_failure",
+        server="postgresql",
+    ),
+    Breakage(
+        name="postgresql: readers see later commits",
+        file="shared/database/postgresql.py",
+        old='isolation_level="REPEATABLE READ"',
+        new='isolation_level="READ COMMITTED"',
+        test=_DATABASE + "TestPostgreSql::test_a_reader_sees_one_moment",
+        server="postgresql",
+    ),
+    Breakage(
+        name="postgresql: nobody is told of a commit",
+        file="shared/database/postgresql.py",
+        old="        self._bell.ring()\n",
+        new="        str(self._bell)\n",
+        test=_SERVER + "test_a_commit_of_another_process_is_heard_of_and_nothing_else_is",
+        server="postgresql",
+    ),
+    Breakage(
+        name="postgresql: one who listens gives up",
+        file="shared/database/postgresql.py",
+        old="                self._closed.wait(RECONNECT_SECONDS)\n",
+        new="                return\n",
+        test=_SERVER + "test_who_listens_comes_back_when_the_server_ended_its_connection",
+        server="postgresql",
+    ),
+    Breakage(
+        name="postgresql: numbers are given to several",
+        file="shared/database/postgresql.py",
+        old="            yield list(connection.execute(sa.select(number).where(is_free)).scalars())\n",
+        new="            yield list(numbers) if is_free is not None else []\n",
+        test=_DATABASE + "TestPostgreSql::test_numbers_are_shared_out_among_processes_and_given_back",
+        server="postgresql",
+    ),
+    Breakage(
+        name="postgresql: two processes migrate at once",
+        file="shared/database/postgresql.py",
+        old='            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_number_of("tables"))))\n',
+        new="",
+        test="tests/unit/test_migrations.py::test_of_processes_that_start_at_once_one_migrates_and_all_go_on",
+        server="postgresql",
+    ),
+    Breakage(
+        name="database: keys are locked in the order of the language",
+        file="shared/database/transaction.py",
+        old='.order_by(key.collate("C"))',
+        new=".order_by(key)",
+        test="tests/unit/test_locks.py",
+    ),
+    Breakage(
+        name="database: the moment before the wait",
+        file="shared/database/transaction.py",
+        old="        self.now = self._clock.now()\n",
+        new="",
+        test=_DATABASE + "TestPostgreSql::test_who_came_later_to_a_key_has_the_later_moment",
+        server="postgresql",
+    ),
+    Breakage(
+        name="database: an upsert does not know what it did",
+        file="shared/database/transaction.py",
+        old=".inline().execution_options(preserve_rowcount=True)",
+        new=".inline()",
+        test=_DATABASE + "TestPostgreSql::test_an_upsert_makes_changes_or_leaves_and_tells_how_many",
+        server="postgresql",
+    ),
+    Breakage(
+        name="database: moments in the time of the server",
+        file="shared/columns.py",
+        old="else value.astimezone(UTC)\n",
+        new="else value\n",
+        test=_SERVER + "test_what_a_server_has_otherwise_changes_nothing",
+        server="postgresql",
+    ),
+    Breakage(
+        name="database: SQLite keeps what no server keeps",
+        file="shared/database/sqlite.py",
+        old='        sa.event.listen(self.engine, "before_cursor_execute", _refuse_nul)\n',
+        new="",
+        test=_DATABASE + "TestSqlite::test_text_that_no_server_keeps_is_refused",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -61,11 +62,14 @@ def close_all() -> None:
 
 def settings_in(folder: Path, **given: object) -> Settings:
     """Settings of a whole system in this folder, its databases migrated ones when they are PostgreSQL's."""
-    urls = {f"{name}_database_url": _migrated(name) for name in SERVICES} if postgresql.are_wanted() else {}
+    urls = {f"{name}_database_url": _migrated(name, folder) for name in SERVICES} if postgresql.are_wanted() else {}
     return load_settings(data_dir=folder, **urls, **given)
 
 
-def _migrated(service: str) -> str:
+@cache
+def _migrated(service: str, _of: Path) -> str:
+    """The URL of the database of the service that belongs to this folder."""
+
     def fill(url: str) -> None:
         database = Database(url, source=service, clock=ManualClock())
         migrate(database, [MESSAGING, OWNERS[service].history])

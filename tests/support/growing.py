@@ -1,7 +1,7 @@
 """A small history that grows by three revisions, and a process that brings a database to its end.
 
-`python -m tests.support.growing FOLDER` migrates FOLDER/house.db by the revisions in FOLDER/versions, once FOLDER/go is
-there.
+`python -m tests.support.growing FOLDER URL` migrates the database by the revisions in FOLDER/versions, once FOLDER/go
+is there.
 """
 
 from __future__ import annotations
@@ -54,26 +54,26 @@ def history_of(folder: Path, *, revisions: int = len(REVISIONS)) -> History:
     return History(folder / "versions", version_table="house_version")
 
 
-def open_house(folder: Path) -> Database:
-    return Database(f"sqlite:///{folder / 'house.db'}", source="house", clock=SystemClock())
+def open_house(url: str) -> Database:
+    return Database(url, source="house", clock=SystemClock())
 
 
-def start_process(folder: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+def start_process(folder: Path, url: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """A process of its own that migrates once FOLDER/go is there."""
-    command = [sys.executable, "-m", "tests.support.growing", str(folder)]
+    command = [sys.executable, "-m", "tests.support.growing", str(folder), url]
     return subprocess.Popen(
         command, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    folder, url = Path(sys.argv[1]), sys.argv[2]
     history = History(folder / "versions", version_table="house_version")
     (folder / f"ready-{os.getpid()}").touch()
     deadline = time.monotonic() + SECONDS
     while not (folder / "go").exists() and time.monotonic() < deadline:
         time.sleep(0.0005)
-    database = open_house(folder)
+    database = open_house(url)
     migrate(database, [history])
     database.close()
 

@@ -1,4 +1,8 @@
-"""Databases of a real PostgreSQL server for tests: each is new, and gone when the tests end."""
+"""Databases of a real PostgreSQL server for tests: each is new, and gone when the tests end.
+
+They sort text by the rules of English and not by its bytes, as many servers do unless they are told otherwise: what
+rests on an order has to bring it along.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +25,12 @@ def are_wanted() -> bool:
     return os.environ.get("ETMA_TEST_DATABASES") == "postgresql"
 
 
-def new_database(template: str = "template1") -> str:
-    """The URL of a new database, a copy of the template."""
+def new_database(template: str = "template0") -> str:
+    """The URL of a new database: an empty one, or a copy of the template."""
     name = f"etma_test_{secrets.token_hex(6)}"
+    order = "LOCALE_PROVIDER icu ICU_LOCALE 'en-GB'" if template == "template0" else ""
     with _server().connect() as connection:
-        connection.exec_driver_sql(f'CREATE DATABASE {name} TEMPLATE "{template}"')
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template} {order}")
     _made.append(name)
     return _url(name)
 
@@ -49,11 +54,12 @@ def _url(name: str) -> str:
 
 @cache
 def _server() -> sa.Engine:
-    atexit.register(_drop_all)
+    atexit.register(drop_all)  # for programs that tests start
     return sa.create_engine(address("postgresql"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
 
 
-def _drop_all() -> None:
-    with _server().connect() as connection:
-        for name in _made:
-            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+def drop_all() -> None:
+    """Drop what was made in this process."""
+    while _made:
+        with _server().connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_made.pop()} WITH (FORCE)")
