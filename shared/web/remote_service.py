@@ -44,9 +44,7 @@ class RemoteService:
         self.url = url
         self._tokens = tokens
         self._asker = Principal(person_ref=asked_by, role=SERVICE_ROLE, session_id=asked_by)
-        self._client = httpx.Client(
-            base_url=url, trust_env=False, limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS), follow_redirects=False
-        )
+        self._client = httpx.Client(trust_env=False, limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS))
 
     def get(self, path: str, *, seconds: float, **query: str | int) -> bytes:
         """The answer to a question; `seconds` is how long it may take to come."""
@@ -72,8 +70,8 @@ class RemoteService:
         headers = {"authorization": f"Bearer {self._tokens.issue(self._asker, lifetime=TOKEN_LIFE)}"}
         timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
         try:
-            answer = self._client.request(method, path, headers=headers, timeout=timeout, **request)
-        except httpx.HTTPError as error:
+            answer = self._client.request(method, self.url + path, headers=headers, timeout=timeout, **request)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._away(type(error).__name__) from error
         if not answer.is_success:
             raise self._failure(answer)

@@ -40,7 +40,7 @@ _COMMANDS = "tests/integration/test_operations_commands.py::"
 _DEADLINES = "tests/unit/test_submission_deadlines.py"
 _REMOTE = "tests/integration/test_remote_sessions.py::"
 _INSPECTION = "tests/integration/test_inspection_api.py::"
-_AWAY = "tests/unit/test_remote_service.py::"
+_AWAY = "tests/integration/test_remote_service.py::"
 _CONSUMER = "shared/messaging/consumer.py"
 
 BREAKAGES: tuple[Breakage, ...] = (

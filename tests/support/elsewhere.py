@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from fastapi import FastAPI
 from joserfc.jwk import OKPKey
@@ -53,7 +53,8 @@ def elsewhere(name: str, inspection: Inspection, letters: DeadLetters) -> Iterat
     """The service as somebody else reaches it."""
     http = HttpThread(inspection_app(inspection, letters), host="127.0.0.1", port=0)
     http.start()
-    remote = RemoteService(name, http.address, TOKENS, asked_by="operations")
-    yield remote
-    remote.close()
-    http.stop()
+    try:
+        with closing(RemoteService(name, http.address, TOKENS, asked_by="operations")) as remote:
+            yield remote
+    finally:
+        http.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from fastapi import FastAPI, Response
@@ -12,7 +12,6 @@ from shared.errors import Unavailable
 from shared.web.remote_inspection import RemoteDeadLetters, RemoteInspection
 from shared.web.remote_service import RemoteService
 from shared.web.server import HttpThread
-from shared.web.tokens import Tokens
 from tests.support.elsewhere import TOKENS
 from tests.support.processes import free_port
 
@@ -23,14 +22,13 @@ ASKS: list[Callable[[RemoteService], object]] = [
     lambda service: RemoteDeadLetters(service).show(1),
     lambda service: RemoteDeadLetters(service).replay(1),
 ]
-FACTS, STATUS, LETTERS, LETTER, REPLAY = range(len(ASKS))
+FACTS, STATUS = 0, 1
 
 
 @contextmanager
-def marking(url: str, tokens: Tokens = TOKENS) -> Iterator[RemoteService]:
-    service = RemoteService("marking", url, tokens, asked_by="operations")
-    yield service
-    service.close()
+def marking(url: str) -> Iterator[RemoteService]:
+    with closing(RemoteService("marking", url, TOKENS, asked_by="operations")) as service:
+        yield service
 
 
 @contextmanager
@@ -44,9 +42,11 @@ def answering(content: str, status: int = 200) -> Iterator[RemoteService]:
 
     http = HttpThread(app, host="127.0.0.1", port=0)
     http.start()
-    with marking(http.address) as service:
-        yield service
-    http.stop()
+    try:
+        with marking(http.address) as service:
+            yield service
+    finally:
+        http.stop()
 
 
 @pytest.mark.parametrize("ask", ASKS)
@@ -58,10 +58,13 @@ def test_nobody_there(ask: Callable[[RemoteService], object]) -> None:
         ask(service)
 
 
-@pytest.mark.parametrize("ask", ASKS)
-def test_no_address(ask: Callable[[RemoteService], object]) -> None:
-    with marking("") as service, pytest.raises(Unavailable, match="marking cannot be asked: ETMA_MARKING_URL"):
-        ask(service)
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [("", "ETMA_MARKING_URL"), ("127.0.0.1:8102", "UnsupportedProtocol"), ("http://127.0.0.1:http", "InvalidURL")],
+)
+def test_no_address(url: str, words: str) -> None:
+    with marking(url) as service, pytest.raises(Unavailable, match=f"marking cannot be asked: {words}"):
+        ASKS[STATUS](service)
 
 
 @pytest.mark.parametrize("ask", ASKS)
