@@ -3,7 +3,7 @@
 The two digits are of the key's hash; all folders are made when the store is opened, so that an upload makes none: it
 costs one sync of the file and one of its folder. Neither `+` nor `@` can be in a key, so no key hides another.
 A file is written to `<root>/partial` first and renamed when its bytes are synced. It does not encrypt, compress or
-replicate, and keeps no metadata.
+replicate, and whoever may write there may delete: it has no retention.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import BinaryIO
 from shared.disk import make_folder_durably, os_errors, sync_file, sync_folder
 from shared.killpoints import kill_point
 from shared.settings import path_in
-from shared.storage.port import ObjectMissing, ObjectWriter, StoredEntry, StoredObject, checked_key
+from shared.storage.port import ObjectMissing, ObjectWriter, Retention, StoredEntry, StoredObject, checked_key
 
 CHUNK_BYTES = 256 * 1024
 _FOLDERS = [f"{number:02x}" for number in range(256)]
@@ -29,6 +29,8 @@ _FOLDERS = [f"{number:02x}" for number in range(256)]
 
 class FileStore:
     """See the module."""
+
+    retention: Retention | None = None
 
     def __init__(self, root: Path) -> None:
         self.data = root / "data"
@@ -129,8 +131,7 @@ class _FileWriter:
         self._hash.update(chunk)
         self._size_bytes += len(chunk)
 
-    def finish(self, metadata: Mapping[str, str]) -> StoredObject:
-        del metadata
+    def finish(self) -> StoredObject:
         with os_errors():
             kill_point("objects.written")
             sync_file(self._file)

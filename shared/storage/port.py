@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +25,14 @@ class ObjectMissing(Rejected):
     code = "object_missing"
     status = 500
     title = "The stored file cannot be found"
+
+
+class ObjectRetained(Rejected):
+    """The object may not be deleted yet, by anybody. Nor is that an outage: trying again does not help."""
+
+    code = "object_retained"
+    status = 409
+    title = "The stored file may not be deleted yet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +60,24 @@ class ObjectWriter(Protocol):
 
     def write(self, chunk: bytes) -> None: ...
 
-    def finish(self, metadata: Mapping[str, str]) -> StoredObject:
-        """Make the object visible and durable; when this returns, a power cut cannot take it back."""
+    def finish(self) -> StoredObject:
+        """Make the object visible and durable; when this returns, a power cut cannot take it back.
+
+        When it raises `Unavailable`, the object may be there all the same, as a version that nobody knows.
+        """
+        ...
+
+
+class Retention(Protocol):
+    """A lock against deletion that the store itself keeps, also against whoever runs this code."""
+
+    period: timedelta
+
+    def retain(self, key: str, version: str, until: datetime) -> None:
+        """From now on `delete` of this version raises `ObjectRetained`, until that moment, which is to come.
+
+        May be repeated, also with a later moment. Raises `ObjectMissing`, `Unavailable`.
+        """
         ...
 
 
@@ -63,7 +87,10 @@ class ObjectStore(Protocol):
     * A key may be written again: that makes another version, the first stays.
     * A writer that is left without `finish` leaves nothing that `walk` would show.
     * Raises `Unavailable` (`StorageFull` without room) for an outage, `ObjectMissing` for what does not exist.
+    * `retention` is None in a store that cannot keep anybody from deleting.
     """
+
+    retention: Retention | None
 
     def writer(self, key: str) -> AbstractContextManager[ObjectWriter]:
         """A writer for a new version of `key`; raises `ValueError` for what is not a key."""
@@ -80,7 +107,10 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, key: str, version: str) -> None:
-        """Remove one version, for good: a power cut does not bring it back. Fine if it is not there."""
+        """Remove one version, for good: a power cut does not bring it back. Fine if it is not there.
+
+        Raises `ObjectRetained` for what must stay.
+        """
         ...
 
     def sweep(self, *, older_than_seconds: float) -> int:

@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 import tracemalloc
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -15,12 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from shared.errors import Rejected, StorageFull, Unavailable
 from shared.storage.file_store import FileStore
-from shared.storage.port import ObjectMissing, ObjectStore, StoredObject, checked_key
+from shared.storage.port import ObjectMissing, ObjectRetained, ObjectStore, StoredObject, checked_key
 
 KEY = "K827-26J-TMA01/5f0c/essay"
 
@@ -29,7 +31,7 @@ def stored(store: ObjectStore, key: str, *chunks: bytes) -> StoredObject:
     with store.writer(key) as writer:
         for chunk in chunks:
             writer.write(chunk)
-        return writer.finish({"work": "5f0c"})
+        return writer.finish()
 
 
 def content(store: ObjectStore, of: StoredObject) -> bytes:
@@ -40,6 +42,8 @@ class ObjectStoreConformance(ABC):
     """The suite."""
 
     store: ObjectStore
+    memory_bytes: ClassVar = 3 * 1024 * 1024
+    """What a writer and a reader may take together, whatever the size."""
 
     @abstractmethod
     def reopened(self) -> ObjectStore:
@@ -79,7 +83,7 @@ class ObjectStoreConformance(ABC):
         with self.store.writer(KEY) as writer:
             writer.write(b"all of it")
             assert list(self.store.walk()) == []
-            writer.finish({})
+            writer.finish()
             assert [entry.key for entry in self.store.walk()] == [KEY]
 
     def test_a_key_may_be_the_beginning_of_another(self) -> None:
@@ -156,16 +160,17 @@ class ObjectStoreConformance(ABC):
 
     def test_pieces_are_small_and_memory_is_constant(self) -> None:
         chunk = os.urandom(64 * 1024)
+        number = 2 * self.memory_bytes // len(chunk)
         tracemalloc.start()
         try:
-            written = stored(self.store, KEY, *([chunk] * 400))
+            written = stored(self.store, KEY, *([chunk] * number))
             sizes = [len(piece) for piece in self.store.read(KEY, written.version)]
             _, peak_bytes = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert sum(sizes) == written.size_bytes == 400 * len(chunk)
+        assert sum(sizes) == written.size_bytes == number * len(chunk)
         assert max(sizes) <= 256 * 1024
-        assert peak_bytes < 3 * 1024 * 1024
+        assert peak_bytes < self.memory_bytes
 
     def test_many_writers_of_one_key_do_not_disturb_one_another(self) -> None:
         bodies = [f"body {number}".encode() * 1000 for number in range(24)]
@@ -181,8 +186,49 @@ class ObjectStoreConformance(ABC):
         with self.store.writer(KEY) as writer:
             writer.write(b"still coming")
             assert self.store.sweep(older_than_seconds=3600) == 0
-            writer.finish({})
+            writer.finish()
         assert len(list(self.store.walk())) == 2
+
+    def test_a_reader_may_stop_early(self) -> None:
+        written = stored(self.store, KEY, b"x" * 1_000_000)
+        for _ in range(20):
+            pieces = self.store.read(KEY, written.version)
+            assert next(pieces)
+            pieces.close()  # type: ignore[attr-defined]
+        assert len(content(self.store, written)) == 1_000_000
+
+
+class RetentionConformance(ObjectStoreConformance):
+    """What a store with retention promises beyond."""
+
+    def retain(self, one: StoredObject, **period: float) -> None:
+        assert self.store.retention is not None
+        self.store.retention.retain(one.key, one.version, datetime.now(UTC) + timedelta(**period))
+
+    def test_what_is_retained_is_not_deleted_and_other_versions_are(self) -> None:
+        first, second = stored(self.store, KEY, b"draft"), stored(self.store, KEY, b"final")
+        self.retain(first, days=1)
+        with pytest.raises(ObjectRetained):
+            self.store.delete(KEY, first.version)
+        self.store.delete(KEY, second.version)
+        assert content(self.store, first) == b"draft"
+        assert [entry.version for entry in self.store.walk()] == [first.version]
+
+    def test_retention_may_be_repeated_and_ends(self) -> None:
+        written = stored(self.store, KEY, b"draft")
+        self.retain(written, seconds=1)
+        self.retain(written, seconds=2)
+        with pytest.raises(ObjectRetained):
+            self.store.delete(KEY, written.version)
+        time.sleep(2.1)
+        self.store.delete(KEY, written.version)
+        assert list(self.store.walk()) == []
+
+    def test_what_is_not_there_cannot_be_retained(self) -> None:
+        written = stored(self.store, KEY, b"draft")
+        self.store.delete(KEY, written.version)
+        with pytest.raises(ObjectMissing):
+            self.retain(written, days=1)
 
 
 class TestFileStore(ObjectStoreConformance):
@@ -197,6 +243,9 @@ class TestFileStore(ObjectStoreConformance):
 
     def reopened(self) -> ObjectStore:
         return FileStore(self.root)
+
+    def test_a_folder_keeps_nobody_from_deleting(self) -> None:
+        assert self.store.retention is None
 
     def files(self) -> list[Path]:
         return [path for path in self.root.rglob("*") if path.is_file()]
@@ -253,7 +302,7 @@ from pathlib import Path
 from shared.storage.file_store import FileStore
 with FileStore(Path(sys.argv[1])).writer("a/b") as writer:
     writer.write(b"the whole work")
-    writer.finish({})
+    writer.finish()
 """
 
 

@@ -40,7 +40,7 @@ store = FileStore(Path("objects"))
 for key in ("work/0", "work/1"):
     with store.writer(key) as writer:
         writer.write(key.encode() * 1000)
-        print(key, writer.finish({}).version, flush=True)
+        print(key, writer.finish().version, flush=True)
 """
     for disk, said in cuts(program):
         store = FileStore(disk.root / "objects")
@@ -56,7 +56,7 @@ from shared.storage.file_store import FileStore
 store = FileStore(Path("objects"))
 with store.writer("work/0") as writer:
     writer.write(b"secret")
-    stored = writer.finish({})
+    stored = writer.finish()
 store.delete(stored.key, stored.version)
 print("deleted", flush=True)
 """

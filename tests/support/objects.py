@@ -16,7 +16,7 @@ class FilledStore(FileStore):
     def put(self, key: str, content: bytes) -> StoredObject:
         with self.writer(key) as writer:
             writer.write(content)
-            stored = writer.finish({})
+            stored = writer.finish()
         self._path(key, stored.version).rename(self.path_of(key))
         return stored
 

@@ -84,7 +84,7 @@ class Incoming:
     def finish(self) -> tuple[StoredObject, str]:
         """Judge the content, make it durable; the object and its media type. Raises `Refused`."""
         media_type = check_content(self.assignment, size_bytes=self.size_bytes, media_type=self._judge.verdict())
-        return self._writer.finish({}), media_type
+        return self._writer.finish(), media_type
 
 
 class HandIn:
