@@ -1,4 +1,4 @@
-"""The line on real servers: every role a process, PostgreSQL for each service, facts on Kafka."""
+"""The line on real servers: every role a process, PostgreSQL for each service, facts on Kafka, files in S3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small university on real servers: databases of PostgreSQL, topics of Kafka, and the roles as processes."""
+"""The small university on real servers: PostgreSQL, Kafka and an S3 store, and the roles as processes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from services.submission.submissions.receipts import verify
 from services.system import System
 from shared.inspection import is_in_flight
 from shared.messaging.consumer import stored_offsets
+from tests.support.buckets import own_bucket
 from tests.support.databases import SERVICES, settings_in
 from tests.support.kafka import KafkaBus, make_topics_anew, system_bus
 from tests.support.oulad import environment_of
@@ -101,13 +102,18 @@ class Cluster:
 
 @contextmanager
 def new_cluster(folder: Path) -> Iterator[Cluster]:
-    """Databases and topics of its own, the university taken in; nothing runs. `ETMA_TEST_DATABASES` says PostgreSQL."""
+    """Databases, topics and a bucket of its own, the university taken in; nothing runs.
+
+    `ETMA_TEST_DATABASES` says PostgreSQL.
+    """
     make_topics_anew()
-    settings = settings_in(folder / "var", bus_url=address("kafka"), digest_window_seconds=0)
-    system, bus = System(settings), system_bus()
-    take_in(system, small_university())
-    urls = {f"ETMA_{name.upper()}_DATABASE_URL": settings.database_of(name) for name in SERVICES}
-    own = {"ETMA_BUS_URL": address("kafka"), "ETMA_LOG_LEVEL": "WARNING", "ETMA_DIGEST_WINDOW_SECONDS": "0"}
-    yield Cluster(system, bus, environment_of(folder / "var", {**urls, **own}), folder)
-    bus.close()
-    system.platform.close()
+    with own_bucket(address("s3"), "worm=preferred&retention_days=1") as objects:
+        settings = settings_in(folder / "var", bus_url=address("kafka"), objects_url=objects, digest_window_seconds=0)
+        system, bus = System(settings), system_bus()
+        take_in(system, small_university())
+        urls = {f"ETMA_{name.upper()}_DATABASE_URL": settings.database_of(name) for name in SERVICES}
+        own = {"ETMA_BUS_URL": address("kafka"), "ETMA_OBJECTS_URL": objects, "ETMA_LOG_LEVEL": "WARNING"}
+        environment = environment_of(folder / "var", {**urls, **own, "ETMA_DIGEST_WINDOW_SECONDS": "0"})
+        yield Cluster(system, bus, environment, folder)
+        bus.close()
+        system.platform.close()
