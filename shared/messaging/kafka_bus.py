@@ -7,8 +7,9 @@ own rule gives it, so that other clients agree. Consumers of the system are work
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ REQUEST_SECONDS = 5
 DELIVERY_SECONDS = 15
 """How long the brokers may take to acknowledge a batch; less than a relay's transaction may be idle."""
 READ_SECONDS = 5
+CLOSE_SECONDS = 1
 
 
 class TopicMissing(Unavailable):
@@ -36,13 +38,21 @@ class TopicMissing(Unavailable):
     title = "A topic is missing on the broker"
 
 
+class _Producer(KafkaProducer):  # type: ignore[misc] # the vendor's has no types
+    """A producer that can be told to let nothing more out."""
+
+    def abandon(self) -> None:
+        """Send nothing more; what waits fails."""
+        self._sender.force_close()
+
+
 class KafkaBus:
     """See `shared.messaging.bus.Bus`. Nothing is asked of a broker before it is needed."""
 
     def __init__(self, servers: Sequence[str], topics: Sequence[str]) -> None:
         self.servers = list(servers)
         self.topics = list(topics)
-        self._producer: KafkaProducer | None = None
+        self._producer: _Producer | None = None
         self._asking = threading.Lock()
 
     @classmethod
@@ -53,23 +63,24 @@ class KafkaBus:
     def append(self, messages: Sequence[Message]) -> None:
         """Returns when the brokers have acknowledged all.
 
-        After a failure the producer is given up with all that it still holds: what it sent may have arrived. The whole
-        batch is appended again by the next one, in order, so that the first copy of each message keeps its place.
+        After a failure the producer is given up with all that it still holds: what it sent may have arrived, each
+        message behind those before it. The whole batch is appended again by the next one, in order, so that the first
+        copy of each message keeps its place.
         """
         producer = self._producer or self._new_producer()
         with self._failures(self._give_up):
             sent = [self._send(producer, message) for message in messages]
-            producer.flush(timeout=DELIVERY_SECONDS)
+            deadline = time.monotonic() + DELIVERY_SECONDS
             for future in sent:
-                future.get(timeout=0)
+                future.get(timeout=max(0.0, deadline - time.monotonic()))
 
-    def _send(self, producer: KafkaProducer, message: Message) -> Any:  # noqa: ANN401 - the vendor's future
+    def _send(self, producer: _Producer, message: Message) -> Any:  # noqa: ANN401 - the vendor's future
         headers = [(name, value.encode()) for name, value in message.headers().items()]
         return producer.send(message.topic, key=message.key.encode(), value=message.value, headers=headers)
 
-    def _new_producer(self) -> KafkaProducer:
+    def _new_producer(self) -> _Producer:
         with self._failures():
-            self._producer = KafkaProducer(
+            self._producer = _Producer(
                 bootstrap_servers=self.servers,
                 bootstrap_timeout_ms=REQUEST_SECONDS * 1000,
                 acks="all",
@@ -86,7 +97,9 @@ class KafkaBus:
     def _give_up(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.close(timeout=0)
+            producer.abandon()
+            with suppress(KafkaError):
+                producer.close(timeout=CLOSE_SECONDS)
 
     def read(self, topic: str, partition: int, *, offset: int, limit: int) -> list[Record]:
         place = TopicPartition(topic, partition)

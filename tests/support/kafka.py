@@ -34,6 +34,13 @@ def new_topic(name: str, *, partitions: int) -> Iterator[None]:
         admin.close()
 
 
+def make_topic(url: str, name: str, *, partitions: int) -> None:
+    """A topic with one replica on the brokers of this address."""
+    admin = KafkaAdminClient(bootstrap_servers=servers_in(url))
+    _create(admin, name, partitions)
+    admin.close()
+
+
 def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:
     """A broker that still deletes the topic's predecessor is asked again."""
     deadline = time.monotonic() + SECONDS
