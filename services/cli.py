@@ -18,11 +18,13 @@ from services.opening import opened, opened_or_new
 from services.operations.commands import add_commands
 from services.replay.commands import add_replay
 from services.submission.submissions.receipts import BadReceipt, verify
+from services.system import HISTORIES
 from services.tools import operations_tools
 from services.topics import add_topics
 from shared.errors import EtmaError, Rejected
 from shared.observability.logs import configure_logs
 from shared.settings import Settings, load_settings
+from shared.wiring import Platform
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -99,6 +101,18 @@ def _greet(system: Embedded, settings: Settings) -> None:
         for role, what in DEMO_ROLES.items():
             if role in people:
                 typer.echo(f"  {people[role].name}, {people[role].identifier}, {role}: {what}")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the databases of all services to what this version needs; where each role is a process, none does."""
+    settings = load_settings()
+    configure_logs(settings.command_log_level)
+    platform = Platform(settings)
+    for name, history in HISTORIES.items():
+        platform.database(name, history)
+    platform.close()
+    typer.echo("All databases are at the revision that this version needs.")
 
 
 @app.command()

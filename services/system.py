@@ -27,6 +27,9 @@ TEMPLATES = (
     *operations.TEMPLATES,
 )
 
+HISTORIES = {each.NAME: each.HISTORY for each in (identity, submission, marking, notifier, operations)}
+"""Of each service, how its tables came to be."""
+
 
 class System:
     """The services on one platform, wherever its addresses lead: into a folder, or to real servers."""

@@ -935,6 +935,8 @@ BREAKAGES: tuple[Breakage, ...] = (
         old='ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")',
         new="ConfigDict()",
         test="tests/integration/test_operations_letters.py::test_every_byte_is_shown",
+    ),
+    Breakage(
         name="kafka: a relay waits for what its producer still holds",
         file="shared/messaging/kafka_bus.py",
         old="            producer.abandon()\n            with suppress(KafkaError):\n",
