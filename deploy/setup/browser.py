@@ -5,11 +5,12 @@ Needs nothing but Python, because it may run before anything is installed.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from deploy.setup.debian import install
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -17,17 +18,6 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 def found() -> str | None:
     """The path of a browser of this machine."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
-
-
-def install_from_distribution() -> str | None:
-    """As root on Debian and its kin."""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return None
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-y", "-q", "chromium"]):
-        if subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode:
-            return None
-    return found()
 
 
 def install_from_playwright() -> str | None:
@@ -43,7 +33,7 @@ def install_from_playwright() -> str | None:
 
 def main() -> int:
     """Print the path, or say what to do."""
-    path = found() or install_from_distribution() or install_from_playwright()
+    path = found() or (install("chromium") and found()) or install_from_playwright()
     if path is None:
         sys.stderr.write(
             "The browser tests need Chromium, and it could not be installed here.\n"

