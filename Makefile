@@ -37,11 +37,11 @@ test: setup browser compiler ## Everything that needs no server: unit, conforman
 
 .PHONY: browser
 browser: setup ## Find or install the browser of the tests
-	@test -s $(VENV)/browser && test -x "$$(cat $(VENV)/browser)" || $(BIN)/python deploy/setup/browser.py > $(VENV)/browser
+	@test -s $(VENV)/browser && test -x "$$(cat $(VENV)/browser)" || $(BIN)/python -m deploy.setup.browser > $(VENV)/browser
 
 .PHONY: compiler
 compiler: setup ## Find or install the C compiler of the tests
-	@$(BIN)/python deploy/setup/compiler.py > $(VENV)/compiler
+	@$(BIN)/python -m deploy.setup.compiler > $(VENV)/compiler
 
 .PHONY: sabotage
 sabotage: setup compiler ## Break one line at a time and see the named test turn red
@@ -75,6 +75,27 @@ lock: setup ## Write requirements/ anew from pyproject.toml
 .PHONY: clean
 clean: ## Remove the environment and caches; data in var/ stays
 	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+##@ Real servers
+.PHONY: test-cluster
+test-cluster: setup browser programs $(if $(ETMA_TEST_KAFKA),,images) ## All tests that need real servers; started as containers, unless the environment has their addresses
+	@CHROMIUM=$$(cat $(VENV)/browser) $(BIN)/python -m tests.support.containers $(BIN)/python -m pytest -m cluster -n 2 --dist loadgroup
+
+.PHONY: images
+images: setup ## Have the servers' images, built from packages where there are none; starts a Docker engine if none runs
+	@$(BIN)/python -m deploy.setup.images
+
+.PHONY: programs
+programs: setup
+	@$(BIN)/python -m deploy.setup.programs
+
+.PHONY: servers
+servers: programs ## Start Kafka, PostgreSQL, two object stores and a mail catcher as plain processes
+	@$(BIN)/python -m deploy.servers start
+
+.PHONY: stop-servers
+stop-servers: setup ## Stop them; their data stays in var/servers
+	@$(BIN)/python -m deploy.servers stop
 
 .PHONY: help
 help: ## This list

@@ -1,4 +1,7 @@
-"""Where the real servers of the tests are: `make test-cluster` says it by the environment."""
+"""Where the real servers of the tests are: the environment says it.
+
+`make test-cluster` starts them as containers; `make servers` starts them for a longer time, as plain processes.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,22 @@ import os
 
 import pytest
 
+NAMES = ("postgresql", "s3", "second_s3", "kafka", "smtp", "mailbox")
+"""`mailbox` is the HTTP address at which what came in by `smtp` can be read."""
+
 
 def address(name: str) -> str:
-    """The URL of a server: `postgresql`, `s3`, `second_s3`, `kafka` or `smtp`; fails when none was given."""
+    """The URL of one of NAMES; fails the test when there is none."""
     if not is_given(name):
-        pytest.fail(f"{_variable(name)} names no server; run this by `make test-cluster`")
-    return os.environ[_variable(name)]
+        pytest.fail(f"{variable(name)} is not set: run `make test-cluster`, or `make servers` first")
+    return os.environ[variable(name)]
 
 
 def is_given(name: str) -> bool:
     """Whether the environment names this server."""
-    return bool(os.environ.get(_variable(name)))
+    return bool(os.environ.get(variable(name)))
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """The variable of the environment that holds a server's address."""
     return f"ETMA_TEST_{name.upper()}"
