@@ -12,6 +12,7 @@ from deploy.servers.ports import HOST, free_port
 from deploy.servers.process import DidNotStart, ServerProcess
 
 LOWEST_EPHEMERAL = 32_768
+SECONDS = 10
 LISTENS = """
 import socket, sys, time
 with socket.create_server(("127.0.0.1", int(sys.argv[1]))):
@@ -63,6 +64,8 @@ def test_another_program_finds_a_server_by_its_folder_and_stops_it(server: Liste
     another = Listener(server.folder, server.port)
     assert another.pid == server.pid
     another.stop()
+    assert server._child is not None
+    server._child.wait(SECONDS)
     assert server.pid is None
     assert another.pid is None
 
