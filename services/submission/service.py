@@ -14,13 +14,14 @@ from services.submission.submissions.handlers import HandIn, RulingHandlers
 from services.submission.submissions.receipts import ReceiptSigner
 from services.submission.submissions.store import SubmissionStore
 from services.submission.submissions.views import SubmissionViews
-from services.submission.upload.handlers import OrphanSweep
-from services.submission.upload.store import OrphanStore
+from services.submission.upload.handlers import OrphanSweep, Retaining
+from services.submission.upload.store import OrphanStore, Place
 from shared.clock import SystemClock
 from shared.contracts import MARKING
 from shared.housekeeping import Chore
 from shared.migrations.history import History
 from shared.service import Service
+from shared.storage.port import Retention
 from shared.wiring import Platform
 
 NAME = "submission"
@@ -30,6 +31,9 @@ SWEEP_SECONDS = 3600.0
 
 ORPHANS_SECONDS = 24 * 3600.0
 """How often all objects are walked for orphans."""
+
+RETAIN_SECONDS = 10.0
+"""How often the objects of new versions are locked against deletion, where the store can do that."""
 
 TEMPLATES = (Path(__file__).parent / "submissions" / "templates",)
 
@@ -77,6 +81,7 @@ class Submission:
             inspection=SubmissionInspection(self.database, platform.log_ends(self.database)),
             recover=[lambda: platform.objects.sweep(older_than_seconds=0)],
             chores=[
+                *self._retaining(platform.objects.retention, store),
                 Chore(
                     name="submission.broken_uploads",
                     every_seconds=SWEEP_SECONDS,
@@ -87,6 +92,12 @@ class Submission:
             problems=self.orphans.problems,
         )
 
-    def _known_objects(self, object_keys: Sequence[str]) -> set[str]:
+    def _retaining(self, retention: Retention | None, receipts: SubmissionStore) -> list[Chore]:
+        if retention is None:
+            return []
+        retaining = Retaining(retention=retention, receipts=receipts, database=self.database, clock=SystemClock())
+        return [Chore(name="submission.retention", every_seconds=RETAIN_SECONDS, run=retaining.step)]
+
+    def _known_objects(self, object_keys: Sequence[str]) -> set[Place]:
         with self.database.reading() as connection:
             return self.views.known_objects(connection, object_keys)

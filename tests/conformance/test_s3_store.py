@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import ClassVar
 
 import pytest
+from minio.versioningconfig import SUSPENDED, VersioningConfig
 
 from shared.errors import StorageFull, Unavailable
 from shared.settings import BadSettings
@@ -20,7 +24,7 @@ from shared.storage.port import ObjectMissing, ObjectStore
 from shared.storage.s3.address import S3Address
 from shared.storage.s3.names import PROBE
 from shared.storage.s3.writer import PART_BYTES
-from shared.storage.s3_store import S3Store
+from shared.storage.s3_store import READY_SECONDS, S3Store
 from tests.conformance.test_object_store import KEY, RetentionConformance, content, stored
 from tests.support.buckets import own_bucket, sdk_of
 from tests.support.proxy import Answer, Cut, Proxy, Rule, once, proxy_before
@@ -28,6 +32,7 @@ from tests.support.servers import address
 
 PIECE = os.urandom(512 * 1024)
 PIECES_OF_A_PART = PART_BYTES // len(PIECE)
+SECONDS = 10
 MARKED = b"the answer is forty-two"
 
 
@@ -66,6 +71,19 @@ class S3Conformance(RetentionConformance):
     def test_one_piece_may_be_larger_than_a_part(self) -> None:
         body = os.urandom(2 * PART_BYTES + 1)
         assert content(self.store, stored(self.store, KEY, body)) == body
+
+    def test_a_slow_server_holds_the_writer_up(self) -> None:
+        """Memory is bounded by the parts that are under way, not by how quickly bytes come in."""
+        with self.through_proxy() as (store, proxy), store.writer(KEY) as writer:
+            gate = threading.Event()
+            proxy.on_request = lambda data: data if b"partNumber" not in data or gate.wait(SECONDS) else b""
+            filling = threading.Thread(target=writer.write, args=(bytes(4 * PART_BYTES),))
+            filling.start()
+            filling.join(0.5)
+            assert filling.is_alive()
+            gate.set()
+            filling.join(SECONDS)
+            assert writer.finish().size_bytes == 4 * PART_BYTES
 
     def test_a_large_writer_left_without_finish_leaves_no_part(self) -> None:
         with self.store.writer(KEY) as writer:
@@ -161,6 +179,28 @@ class S3Conformance(RetentionConformance):
                 stored(store, KEY, MARKED, b"x" * (size - len(MARKED)))
         assert list(self.store.walk()) == []
         assert self.uploads_begun() == 0
+
+    @pytest.mark.parametrize("size", [1000, PART_BYTES + 1])
+    def test_a_server_that_does_not_say_what_it_has_checked_is_not_believed(self, size: int) -> None:
+        with self.through_proxy() as (store, proxy):
+            proxy.on_answer = lambda data: re.sub(rb"(?i)amz-checksum-(sha256|crc32)", rb"amz-checked-\1", data)
+            with pytest.raises(Unavailable, match="did not confirm the checksum"):
+                stored(store, KEY, bytes(size))
+
+    def test_a_bucket_that_stops_keeping_versions_is_an_outage(self) -> None:
+        with own_bucket(address(self.server)) as url:
+            store = S3Store.from_url(url)
+            sdk_of(url).set_bucket_versioning(S3Address.from_url(url).bucket, VersioningConfig(SUSPENDED))
+            with pytest.raises(Unavailable, match="keeps no versions"):
+                stored(store, KEY, b"the work")
+
+    def test_readiness_is_told_in_time_of_a_server_that_says_nothing(self) -> None:
+        with self.through_proxy() as (store, proxy):
+            proxy.on_request = lambda _: b""
+            began = time.monotonic()
+            with pytest.raises(Unavailable):
+                store.ready()
+            assert time.monotonic() - began < 3 * READY_SECONDS
 
     def test_a_truncated_answer_is_an_outage_and_no_short_file(self) -> None:
         with self.through_proxy() as (store, proxy):

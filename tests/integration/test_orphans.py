@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,10 +13,10 @@ import pytest
 from services.submission.tables import metadata
 from services.submission.upload.domain import Tally
 from services.submission.upload.handlers import OrphanSweep
-from services.submission.upload.store import OrphanStore
+from services.submission.upload.store import OrphanStore, Place
 from shared.storage.port import ORPHANS_KEPT
 from tests.support.databases import ManualClock, make_database
-from tests.support.objects import FilledStore
+from tests.support.objects import VERSION, LockingStore
 from tests.support.university import ANN, PDF, Town, running_town
 
 DAY = timedelta(days=1)
@@ -26,9 +26,9 @@ class Attic:
     """Objects of any age, of which versions know some, and the sweep over them."""
 
     def __init__(self, folder: Path) -> None:
-        self.objects = FilledStore(folder)
         self.versions: set[str] = set()
         self.clock = ManualClock()
+        self.objects = LockingStore(folder, self.clock)
         self.database = make_database(metadata, folder, "submission", self.clock)
         self.start()
 
@@ -36,11 +36,14 @@ class Attic:
         """A sweep without memory, as a process that starts has it."""
         self.sweep = OrphanSweep(
             objects=self.objects,
-            known=lambda keys: self.versions & set(keys),
+            known=self.known,
             database=self.database,
             store=OrphanStore(),
             clock=self.clock,
         )
+
+    def known(self, keys: Sequence[str]) -> set[Place]:
+        return {(key, VERSION) for key in self.versions & set(keys)}
 
     def put(self, *keys: str, age: timedelta = ORPHANS_KEPT * 9) -> None:
         for key in keys:
@@ -99,7 +102,7 @@ def test_what_a_version_knows_again_after_the_walk_is_not_deleted(attic: Attic) 
     attic.sweep_daily(1)
     attic.clock.advance(ORPHANS_KEPT)
     answers = iter([attic.versions, attic.versions | {"w/late"}])
-    attic.sweep.known = lambda keys: next(answers) & set(keys)
+    attic.sweep.known = lambda keys: {(key, VERSION) for key in next(answers) & set(keys)}
     assert attic.sweep.sweep() == 0
     assert "w/late" in attic.stored()
 
@@ -112,6 +115,25 @@ def test_a_crash_between_the_bytes_and_the_note_deletes_once_more_what_is_gone(a
     attic.sweep.sweep()
     with attic.database.reading() as connection:
         assert OrphanStore().noted(["w/orphan"], connection) == set()
+
+
+def test_a_second_object_under_the_key_of_a_version_is_an_orphan(attic: Attic) -> None:
+    """An object whose answer was lost is stored once more; a version knows the one that was answered for."""
+    with attic.objects.writer("w/known") as writer:
+        writer.write(PDF)
+        unknown = writer.finish()
+    assert attic.sweep_daily(31) == 1
+    assert attic.objects.stat("w/known", unknown.version) is None
+    assert attic.stored() == ["w/known", "w/other"]
+
+
+def test_an_orphan_that_the_store_keeps_stops_nobody_and_is_tried_again(attic: Attic) -> None:
+    attic.put("w/kept", "w/orphan")
+    attic.objects.retain("w/kept", VERSION, attic.clock.now() + ORPHANS_KEPT * 1.5)
+    assert attic.sweep_daily(ORPHANS_KEPT // DAY + 1) == 1
+    assert attic.stored() == ["w/kept", "w/known", "w/other"]
+    assert attic.sweep_daily(ORPHANS_KEPT // DAY + 1) == 1
+    assert attic.stored() == ["w/known", "w/other"]
 
 
 def test_without_any_version_nothing_is_ever_deleted(attic: Attic) -> None:

@@ -31,6 +31,8 @@ _ENROLMENTS = "tests/integration/test_enrolments.py::"
 _PARTS = "tests/faults/test_power_parts.py::"
 _MIGRATIONS = "tests/unit/test_migrations.py::"
 _ORPHANS = "tests/integration/test_orphans.py::"
+_RETENTION = "tests/integration/test_retention.py::"
+_S3 = "tests/conformance/test_s3_store.py::TestMinio::"
 _SENDER = "tests/integration/test_notifier_sender.py::"
 _READY = "tests/integration/test_readiness.py::"
 _ALLOCATION = "tests/integration/test_marking_interleavings.py::"
@@ -421,8 +423,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="orphans: versions are not asked again before deleting",
         file="services/submission/upload/handlers.py",
-        old="for key, version in places if key not in known]",
-        new="for key, version in places if key]",
+        old="for key, version in places if (key, version) not in known)\n",
+        new="for key, version in places if key not in known)\n",
         test=_ORPHANS + "test_what_a_version_knows_again_after_the_walk_is_not_deleted",
     ),
     Breakage(
@@ -1090,5 +1092,89 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="LOWEST, BELOW = 20_000, 32_000\n",
         new="LOWEST, BELOW = 33_000, 60_000\n",
         test=_SERVERS + "test_no_outgoing_connection_is_given_the_port_of_a_stopped_server",
+    ),
+    Breakage(
+        name="s3: what the server has checked is not looked at",
+        file="shared/storage/s3/requests.py",
+        old="    if ours != theirs:\n",
+        new="    if not ours:\n",
+        test=_S3 + "test_a_server_that_does_not_say_what_it_has_checked_is_not_believed",
+        server="s3",
+    ),
+    Breakage(
+        name="s3: a bucket without versions is fine",
+        file="shared/storage/s3/requests.py",
+        old='    if version == "null":\n',
+        new='    if version == "":\n',
+        test=_S3 + "test_a_bucket_that_stops_keeping_versions_is_an_outage",
+        server="s3",
+    ),
+    Breakage(
+        name="s3: a connection that the server closed fails an upload",
+        file="shared/storage/s3/bucket.py",
+        old="        read=1,\n",
+        new="        read=0,\n",
+        test=_S3 + "test_an_idle_connection_closed_by_the_server_costs_a_new_one",
+        server="s3",
+    ),
+    Breakage(
+        name="s3: a missing bucket is a missing object",
+        file="shared/storage/s3/bucket.py",
+        old="                if not self._sdk.bucket_exists(self.name):\n                    raise",
+        new="                if not self.name:\n                    raise",
+        test=_S3 + "test_a_bucket_that_is_gone_is_an_outage_and_no_missing_object",
+        server="s3",
+    ),
+    Breakage(
+        name="s3: parts of a writer that gave up stay",
+        file="shared/storage/s3/writer.py",
+        old="            self._requests.abort(self._name, self._upload_id)\n",
+        new='            self._requests.abort(self._name, "none")\n',
+        test=_S3 + "test_a_large_writer_left_without_finish_leaves_no_part",
+        server="s3",
+    ),
+    Breakage(
+        name="s3: all parts are under way at once",
+        file="shared/storage/s3/writer.py",
+        old="            self._parts[-PARTS_UNDER_WAY].result()\n",
+        new="            self._parts[-PARTS_UNDER_WAY].done()\n",
+        test=_S3 + "test_a_slow_server_holds_the_writer_up",
+        server="s3",
+    ),
+    Breakage(
+        name="s3: a lock that does not hold is proof enough",
+        file="shared/storage/s3/retention.py",
+        old='    return "A locked version could be deleted."\n',
+        new="    return None\n",
+        test=_S3 + "test_locks_that_are_not_kept_are_found_out",
+        server="s3",
+    ),
+    Breakage(
+        name="orphans: an object is known by its key alone",
+        file="services/submission/upload/handlers.py",
+        old="if (place := (entry.key, entry.version)) not in known]\n",
+        new="if (place := (entry.key, entry.version)) and entry.key not in {key for key, _ in known}]\n",
+        test=_ORPHANS + "test_a_second_object_under_the_key_of_a_version_is_an_orphan",
+    ),
+    Breakage(
+        name="orphans: one that the store keeps stops the sweep",
+        file="services/submission/upload/handlers.py",
+        old="        except ObjectRetained:\n",
+        new="        except ZeroDivisionError:\n",
+        test=_ORPHANS + "test_an_orphan_that_the_store_keeps_stops_nobody_and_is_tried_again",
+    ),
+    Breakage(
+        name="retention: an object that is gone is noted as locked",
+        file="services/submission/upload/handlers.py",
+        old="        except ObjectMissing:\n            return False\n",
+        new="        except ObjectMissing:\n            return True\n",
+        test=_RETENTION + "test_an_object_that_is_gone_stops_nobody_and_is_looked_for_in_every_round",
+    ),
+    Breakage(
+        name="retention: an old version is locked into the past",
+        file="services/submission/upload/handlers.py",
+        old="        if until <= self.clock.now():\n",
+        new="        if until < until:\n",
+        test=_RETENTION + "test_what_is_older_than_the_period_is_noted_and_not_locked",
     ),
 )

@@ -141,9 +141,9 @@ class Town:
 
 
 @contextmanager
-def running_town(folder: Path, university: University | None = None) -> Iterator[Town]:
-    """The system with its loops, mail at once."""
-    system = Embedded(settings_in(folder / "var", digest_window_seconds=0, demo=True))
+def running_town(folder: Path, university: University | None = None, **given: object) -> Iterator[Town]:
+    """The system with its loops, mail at once; other settings may be given."""
+    system = Embedded(settings_in(folder / "var", digest_window_seconds=0, demo=True, **given))
     take_in(system, university or small_university())
     system.start()
     try:

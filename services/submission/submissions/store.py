@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from services.submission.tables import metadata
+from services.submission.upload.domain import Receipted
 from shared.columns import UtcDateTime
 from shared.database import Transaction, upsert
 
@@ -40,9 +42,15 @@ version_table = sa.Table(
     sa.Column("ruling", sa.Text, sa.CheckConstraint("ruling IN ('taken','not_taken')")),
     sa.Column("ruling_reason", sa.Text),
     sa.Column("collected_at", UtcDateTime),
+    sa.Column("retained_until", UtcDateTime),
     sa.UniqueConstraint("work_id", "version", name="version_number"),
     sa.UniqueConstraint("submitted_by", "idempotency_key", name="version_idempotency"),
     sqlite_autoincrement=True,
+)
+
+_is_unretained = version_table.c.retained_until.is_(None)
+sa.Index(
+    "ix_version_unretained", version_table.c.position, sqlite_where=_is_unretained, postgresql_where=_is_unretained
 )
 
 refusal_table = sa.Table(
@@ -110,6 +118,22 @@ class SubmissionStore:
             .values(collected_at=sa.bindparam("when", type_=UtcDateTime))
         )
         tx.connection.execute(statement, [dict(row) for row in collected])
+
+    def unretained(self, connection: sa.Connection, *, after: int, limit: int) -> Sequence[Receipted]:
+        """Versions beyond this position whose object was not noted as retained, in order."""
+        c = version_table.c
+        query = sa.select(c.position, c.object_key, c.object_version, c.arrived_at)
+        rows = connection.execute(query.where(_is_unretained, c.position > after).order_by(c.position).limit(limit))
+        return [Receipted(**row) for row in rows.mappings()]
+
+    def note_retained(self, until: Mapping[int, datetime], tx: Transaction) -> None:
+        """Note until when the objects of the versions at these positions are retained."""
+        statement = (
+            sa.update(version_table)
+            .where(version_table.c.position == sa.bindparam("which"))
+            .values(retained_until=sa.bindparam("until", type_=UtcDateTime))
+        )
+        tx.connection.execute(statement, [{"which": which, "until": moment} for which, moment in until.items()])
 
     def keep_key(self, key_id: str, public_jwk: Mapping[str, object], tx: Transaction) -> None:
         """Keep a public key for ever; nothing happens when it is known."""

@@ -31,10 +31,11 @@ class SubmissionViews:
         query = sa.select(version_table).where(version_table.c.person_ref == person_ref)
         return connection.execute(query.order_by(version_table.c.position.desc())).all()
 
-    def known_objects(self, connection: sa.Connection, object_keys: Sequence[str]) -> set[str]:
-        """Those of the object keys that a version has."""
-        query = sa.select(version_table.c.object_key).where(version_table.c.object_key.in_(object_keys))
-        return set(connection.execute(query).scalars())
+    def known_objects(self, connection: sa.Connection, object_keys: Sequence[str]) -> set[tuple[str, str]]:
+        """The objects of these keys that a version has, as key and version."""
+        query = sa.select(version_table.c.object_key, version_table.c.object_version)
+        rows = connection.execute(query.where(version_table.c.object_key.in_(object_keys)))
+        return {(row.object_key, row.object_version) for row in rows}
 
     def public_keys(self, connection: sa.Connection) -> list[dict[str, Any]]:
         """Every key that ever signed a receipt."""

@@ -1,8 +1,9 @@
-"""When bytes without a version may be cleared away."""
+"""When bytes without a version may be cleared away, and what of a version matters to its bytes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 ORPHANS_TOLERATED = 100
 ORPHANS_SHARE = 0.01
@@ -27,3 +28,13 @@ class Tally:
     def is_alarming(self) -> bool:
         """Whether a person must look: suspicious, and more than crashes leave behind in a new system."""
         return self.is_suspicious and self.orphans > ORPHANS_OF_CRASHES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipted:
+    """An object for which a student holds a receipt; `position` is that of its version."""
+
+    position: int
+    object_key: str
+    object_version: str
+    arrived_at: datetime
