@@ -114,7 +114,10 @@ class ObjectStore(Protocol):
         ...
 
     def sweep(self, *, older_than_seconds: float) -> int:
-        """Remove what broken writers left behind; returns how many. Age is by the machine's clock."""
+        """Remove what broken writers left behind; returns how many.
+
+        The age is that of the last bytes, by the machine's clock: a slow upload is none that is broken.
+        """
         ...
 
     def ready(self) -> None:

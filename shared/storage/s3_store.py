@@ -72,7 +72,11 @@ class S3Store:
 
     def sweep(self, *, older_than_seconds: float) -> int:
         limit = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
-        old = [upload for upload in self._requests.begun() if upload.begun_at < limit]
+        old = [
+            upload
+            for upload in self._requests.begun()
+            if upload.begun_at < limit and self._requests.moved_at(upload) < limit
+        ]
         for upload in old:
             self._requests.abort(upload.name, upload.upload_id)
         return len(old)

@@ -99,6 +99,15 @@ class S3Conformance(RetentionConformance):
         assert self.store.sweep(older_than_seconds=-1) == 1
         assert self.uploads_begun() == 0
 
+    def test_a_slow_writer_is_not_swept_as_long_as_parts_come_in(self) -> None:
+        with self.store.writer(KEY) as writer:
+            writer.write(bytes(PART_BYTES + 1))
+            time.sleep(2.5)
+            writer.write(bytes(PART_BYTES))
+            time.sleep(0.5)
+            assert self.store.sweep(older_than_seconds=2) == 0
+            assert writer.finish().size_bytes == 2 * PART_BYTES + 1
+
     def test_a_small_object_is_one_request(self) -> None:
         with self.through_proxy() as (store, proxy):
             requests: list[bytes] = []

@@ -109,6 +109,12 @@ class SignedRequests:
         for page in self._pages({"uploads": "", "prefix": "", "max-uploads": "1000"}):
             yield from map(_begun, page.iterfind("{*}Upload"))
 
+    def moved_at(self, upload: Begun) -> datetime:
+        """When its latest part came; for more than a thousand parts, the latest of the first thousand."""
+        page = _xml(self._send("GET", upload.name, query={"uploadId": upload.upload_id, "max-parts": "1000"}))
+        parts = [_moment(_text(part, "LastModified")) for part in page.iterfind("{*}Part")]
+        return max(parts, default=upload.begun_at)
+
     def versions(self, prefix: str) -> Iterator[Stored]:
         """All versions of the objects whose name begins with `prefix`."""
         for page in self._pages({"versions": "", "prefix": prefix, "max-keys": "1000"}):
