@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     operations_database_url: str = _database_of("operations")
     objects_url: str = _address("the object store: `file:///PATH` or `s3://KEY:SECRET@HOST:PORT/BUCKET`")
     bus_url: str = _address("the bus: `local:///PATH` or `kafka://HOST:PORT,HOST:PORT`")
-    mail_url: str = _address("where mail goes: `file:///PATH` or `smtp://USER:PASSWORD@HOST:PORT`")
+    mail_url: str = _address("where mail goes: `file:///PATH` or `smtp://[USER:PASSWORD@]HOST:PORT`")
     identity_url: str = _place_of("identity")
     submission_url: str = _place_of("submission")
     marking_url: str = _place_of("marking")

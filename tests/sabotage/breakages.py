@@ -33,6 +33,7 @@ _MIGRATIONS = "tests/unit/test_migrations.py::"
 _ORPHANS = "tests/integration/test_orphans.py::"
 _RETENTION = "tests/integration/test_retention.py::"
 _S3 = "tests/conformance/test_s3_store.py::TestMinio::"
+_SMTP = "tests/conformance/test_smtp_channel.py::TestSmtpChannel::"
 _SENDER = "tests/integration/test_notifier_sender.py::"
 _READY = "tests/integration/test_readiness.py::"
 _ALLOCATION = "tests/integration/test_marking_interleavings.py::"
@@ -1184,5 +1185,40 @@ BREAKAGES: tuple[Breakage, ...] = (
         new="            if upload.begun_at < limit\n",
         test=_S3 + "test_a_slow_writer_is_not_swept_as_long_as_parts_come_in",
         server="s3",
+    ),
+    Breakage(
+        name="smtp: a connection that died after the content took nothing",
+        file="services/notifier/channels/smtp_channel.py",
+        old="            return self._broken(Fate.UNCERTAIN)\n",
+        new="            return self._broken(Fate.UNAVAILABLE)\n",
+        test=_SMTP + "test_a_connection_that_dies_after_the_content_leaves_uncertain_what_may_have_left",
+    ),
+    Breakage(
+        name="smtp: a refused sender ends the mail",
+        file="services/notifier/channels/smtp_channel.py",
+        old="            return self._refused(Fate.UNAVAILABLE, code)\n",
+        new="            return self._refused(_fate_of(code), code)\n",
+        test=_SMTP + "test_a_sender_whom_the_server_does_not_want_is_nothing_that_ends_a_mail",
+    ),
+    Breakage(
+        name="smtp: the password is shown to anybody",
+        file="services/notifier/channels/smtp_channel.py",
+        old="        if not encrypted:\n",
+        new="        if not self.address:\n",
+        test=_SMTP + "test_a_password_is_not_shown_to_a_server_without_encryption",
+    ),
+    Breakage(
+        name="smtp: a line with a dot ends the mail",
+        file="services/notifier/channels/smtp_channel.py",
+        old='_DOT_AT_START.sub(b"..", content)',
+        new="content",
+        test=_SMTP + "test_lines_that_begin_with_a_dot_arrive_whole",
+    ),
+    Breakage(
+        name="smtp: a slow server holds the batch for as long as it likes",
+        file="services/notifier/channels/smtp_channel.py",
+        old="        if self._lost or time.monotonic() > self._until:\n",
+        new="        if self._lost:\n",
+        test=_SMTP + "test_a_slow_server_gets_the_rest_in_the_next_batch",
     ),
 )

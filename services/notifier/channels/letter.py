@@ -24,7 +24,7 @@ class _CachedRegistry(HeaderRegistry):
         return self._classes[name]
 
 
-_POLICY = policy.SMTP.clone(header_factory=_CachedRegistry())
+_POLICY = policy.SMTP.clone(header_factory=_CachedRegistry(), cte_type="7bit")
 
 
 class BadAddress(Rejected):
