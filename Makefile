@@ -85,6 +85,15 @@ test-cluster: setup browser programs $(if $(ETMA_TEST_KAFKA),,images) ## All tes
 images: setup ## Have the servers' images, built from packages where there are none; starts a Docker engine if none runs
 	@$(BIN)/python -m deploy.setup.images
 
+.PHONY: up
+up: images ## Serve the demo from containers on real servers at http://127.0.0.1:8000
+	@$(BIN)/python -m deploy.setup.compose up --detach --wait
+	@echo "etma is at http://127.0.0.1:8000, its mail at http://127.0.0.1:8025. make down stops it; its data stays."
+
+.PHONY: down
+down: setup ## Stop it
+	@$(BIN)/python -m deploy.setup.compose down
+
 .PHONY: programs
 programs: setup
 	@$(BIN)/python -m deploy.setup.programs

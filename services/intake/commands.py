@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from services.intake.catalogue import take_in
+from services.intake.catalogue import load_demo, take_in
 from services.intake.enrolments import EnrolmentCounts, EnrolmentIntake, OnProgress
 from services.submission.catalogue.enrolments_csv import EnrolmentMistakes
 from services.submission.catalogue.reader import read_university
@@ -26,7 +26,7 @@ OpenSystem = Callable[[], AbstractContextManager[System]]
 
 
 def add_imports(app: typer.Typer, open_system: OpenSystem) -> None:
-    """Put `import catalogue` and `import enrolments` on the command line."""
+    """Put `import catalogue`, `import demo` and `import enrolments` on the command line."""
     importing = typer.Typer(no_args_is_help=True, help="Take in what other systems know.")
     app.add_typer(importing, name="import")
 
@@ -38,6 +38,12 @@ def add_imports(app: typer.Typer, open_system: OpenSystem) -> None:
             for name, counts in take_in(system, university).items():
                 words = f"{counts.new} new, {counts.changed} changed, {counts.unchanged} unchanged"
                 typer.echo(f"{name.replace('_', ' ')}: {words}")
+
+    @importing.command()
+    def demo() -> None:
+        """Take in the demo university, unless there is a catalogue already."""
+        with open_system() as system:
+            load_demo(system)
 
     @importing.command()
     def enrolments(

@@ -43,3 +43,10 @@ def test_a_setting_that_cannot_be_is_named(tmp_path: Path, name: str, value: str
     served = etma("serve", data_dir=tmp_path / "var", environment={f"ETMA_{name}": value})
     assert (served.returncode, f"ETMA_{name}: " in served.stderr) == (2, True)
     assert "Traceback" not in served.stderr
+
+
+def test_the_demo_university_is_taken_in_once(tmp_path: Path) -> None:
+    first, again = [etma("import", "demo", data_dir=tmp_path, environment={}) for _ in range(2)]
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    asked = etma("token", "--role", "student", "--person", "P4000001", data_dir=tmp_path, environment={})
+    assert asked.returncode == 0, asked.stderr

@@ -1221,4 +1221,25 @@ BREAKAGES: tuple[Breakage, ...] = (
         new="        if self._lost:\n",
         test=_SMTP + "test_a_slow_server_gets_the_rest_in_the_next_batch",
     ),
+    Breakage(
+        name="gateway: what services ask of one another is open to the world",
+        file="deploy/images/gateway/nginx.conf",
+        old="    location ~ ^/internal(/|$) { return 404; }\n",
+        new="",
+        test="tests/integration/test_compose.py::test_what_services_ask_of_one_another_is_not_for_the_world",
+    ),
+    Breakage(
+        name="gateway: a tutor's pages are asked of submission",
+        file="deploy/images/gateway/nginx.conf",
+        old="^/(tutor|api/v1/scripts)(/|$)",
+        new="^/(tutors|api/v1/scripts)(/|$)",
+        test="tests/integration/test_compose.py::test_each_address_leads_to_the_service_that_answers_there",
+    ),
+    Breakage(
+        name="compose: the demo is open to the network",
+        file="deploy/compose.yaml",
+        old='ports: ["127.0.0.1:8000:8080"]',
+        new='ports: ["8000:8080"]',
+        test="tests/integration/test_compose.py::test_only_the_own_machine_reaches_the_demo",
+    ),
 )

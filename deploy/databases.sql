@@ -1,0 +1,5 @@
+CREATE DATABASE identity;
+CREATE DATABASE submission;
+CREATE DATABASE marking;
+CREATE DATABASE notifier;
+CREATE DATABASE operations;
