@@ -79,7 +79,7 @@ clean: ## Remove the environment and caches; data in var/ stays
 ##@ Real servers
 .PHONY: test-cluster
 test-cluster: setup browser programs $(if $(ETMA_TEST_KAFKA),,images) ## All tests that need real servers; started as containers, unless the environment has their addresses
-	@CHROMIUM=$$(cat $(VENV)/browser) $(BIN)/python -m tests.support.containers $(BIN)/python -m pytest -m cluster -n 2 --dist loadgroup
+	@CHROMIUM=$$(cat $(VENV)/browser) $(BIN)/python -m tests.support.containers $(BIN)/python -m pytest -m cluster -n 2 --dist loadfile
 
 .PHONY: images
 images: setup ## Have the servers' images, built from packages where there are none; starts a Docker engine if none runs

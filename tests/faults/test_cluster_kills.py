@@ -14,7 +14,7 @@ from tests.support.cluster import LINE, Cluster, new_cluster
 from tests.support.processes import Role, roles
 from tests.support.university import ANN, BEN
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("broker")]
+pytestmark = pytest.mark.cluster
 
 HANDED_IN = 60
 KILLS = 8

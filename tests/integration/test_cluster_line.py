@@ -11,7 +11,7 @@ from tests.support.cluster import LINE, Cluster, new_cluster
 from tests.support.processes import roles
 from tests.support.university import ANN, BEN
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("broker")]
+pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture

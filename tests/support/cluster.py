@@ -20,7 +20,7 @@ from shared.inspection import is_in_flight
 from shared.messaging.consumer import stored_offsets
 from tests.support.buckets import own_bucket
 from tests.support.databases import SERVICES, settings_in
-from tests.support.kafka import KafkaBus, make_topics_anew, system_bus
+from tests.support.kafka import KafkaBus, sole_use_of_topics, system_bus
 from tests.support.oulad import environment_of
 from tests.support.processes import Role
 from tests.support.servers import address
@@ -106,8 +106,7 @@ def new_cluster(folder: Path) -> Iterator[Cluster]:
 
     `ETMA_TEST_DATABASES` says PostgreSQL.
     """
-    make_topics_anew()
-    with own_bucket(address("s3"), "worm=preferred&retention_days=1") as objects:
+    with sole_use_of_topics(), own_bucket(address("s3"), "worm=preferred&retention_days=1") as objects:
         settings = settings_in(folder / "var", bus_url=address("kafka"), objects_url=objects, digest_window_seconds=0)
         system, bus = System(settings), system_bus()
         take_in(system, small_university())

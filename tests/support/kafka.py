@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from kafka.admin import KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
@@ -54,8 +57,17 @@ def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:
             return
 
 
-def make_topics_anew() -> None:
-    """The system's topics as planned, without a fact in them."""
+@contextmanager
+def sole_use_of_topics() -> Iterator[None]:
+    """The system's topics, without a fact in them; other tests on this broker, also of other runs, wait."""
+    broker = urlsplit(address("kafka")).netloc.replace(":", "-").replace(",", "-")
+    with Path(tempfile.gettempdir(), f"etma-topics-{broker}").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make_topics_anew()
+        yield
+
+
+def _make_topics_anew() -> None:
     servers = servers_in(address("kafka"))
     plan = read_plan(ROOT / "deploy" / "topics.yaml").on(brokers=1)
     admin = KafkaAdminClient(bootstrap_servers=servers)
