@@ -76,20 +76,20 @@ class TimersLoop:
         self.handlers = handlers
 
     def step(self, _stop: threading.Event) -> bool:
-        """Fire one batch; True when something was due. Raises `Unavailable`."""
+        """Fire one batch; True when something was fired, and not when another process has it. Raises `Unavailable`."""
         with self.database.reading() as connection:
             found = _keys(connection.execute(self._due(self.database.clock.now())).all())
         if not found:
             return False
         try:
-            self._fire(found)
+            return self._fire(found)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the edge: one timer must not stop the others
             log.warning("timers.batch_failed", loop=self.name, error=type(error).__name__)
             for key in found:
                 self._fire_alone(key)
-        return True
+            return True
 
     def problems(self) -> Mapping[str, str]:
         """What has failed so often that a person must look, with words for everybody; one look at an index."""
@@ -105,8 +105,8 @@ class TimersLoop:
         ready = sa.or_(timer.c.not_before.is_(None), timer.c.not_before <= now)
         return due.where(ready).order_by(timer.c.due_at).limit(BATCH)
 
-    def _fire(self, chosen: Sequence[Key]) -> None:
-        """Fire those of the chosen that are still due, or none of them."""
+    def _fire(self, chosen: Sequence[Key]) -> bool:
+        """Fire those of the chosen that are still due, or none of them; whether there were any."""
         with self.database.transaction() as tx:
             these = sa.tuple_(timer.c.kind, timer.c.key).in_(chosen)
             rows = tx.connection.execute(self._due(tx.now).where(these).with_for_update(skip_locked=True)).all()
@@ -114,6 +114,7 @@ class TimersLoop:
             for kind, group in groupby(fired, key=lambda one: one.kind):
                 self._fire_kind(kind, list(group), tx)
             kill_point("timers.fired")
+        return bool(fired)
 
     def _fire_kind(self, kind: str, timers: Sequence[Timer], tx: Transaction) -> None:
         keys = [one.key for one in timers]

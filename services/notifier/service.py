@@ -39,6 +39,7 @@ class Notifier:
         dispatcher = Dispatcher(stores, Timers(), window=window, domain=settings.mail_domain)
         self.channel: Channel = platform.channel
         sender_settings = SenderSettings(base_url=settings.address, from_address=f"etma@{settings.mail_domain}")
+        sender = Sender(database, stores, self.channel, sender_settings)
         inbox = InboxView(database, directory)
         self.service = Service(
             name=NAME,
@@ -50,7 +51,8 @@ class Notifier:
             topics=[PERSON, CATALOGUE, SUBMISSION, MARKING],
             timer_handlers={DIGEST: dispatcher.fire},
             routers=[api.routes(inbox), pages.routes(inbox, platform.pages)],
-            loops=[Sender(database, stores, self.channel, sender_settings)],
+            loops=[sender],
+            recover=[sender.take_over],
             in_flight=lambda: has_unfinished(database),
             inspection=NotifierInspection(database, lambda: messaging_status(database, platform.log_ends(database))),
         )

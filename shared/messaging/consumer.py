@@ -16,7 +16,6 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from shared.chunks import in_chunks
 from shared.contracts import FACTS, Fact, Topic
 from shared.database import Database, Transaction, upsert
 from shared.errors import Rejected, Unavailable, public_name
@@ -47,7 +46,8 @@ def _one_after_another(handlers: Sequence[Handler]) -> Handler:
 BATCH = 500
 ATTEMPTS_BEFORE_BURIAL = 3
 CONSECUTIVE_DEAD_LETTERS = 20
-CHUNK = 500
+PLACE = ("consumer", "topic", "partition")
+INBOX = ("consumer", "ce_id")
 
 log = structlog.get_logger()
 
@@ -96,20 +96,17 @@ class Consumer:
         Raises `Stopped` when a log is not the one that this consumer knew, or has lost what it did not read yet:
         its offsets would never come, or mean other facts.
         """
+        in_one_order = sorted(partitions, key=lambda each: (each.topic.name, each.number))
         with self.database.transaction() as tx:
-            places = [(each, self._place(tx, each.topic, each.number)) for each in partitions]
-            for each, place in places:
-                if place is None:
-                    self._advance(tx, each.topic, each.number, each.first_offset, each.topic_id)
+            rows = [self._progress(each.topic, each.number, each.first_offset, each.topic_id) for each in in_one_order]
+            if rows:
+                tx.connection.execute(upsert(progress, key=PLACE, update=()), rows)
+            places = [(each, self.hold(each.topic.name, each.number, tx)) for each in in_one_order]
         if self.stopped:
             raise Stopped(self.stopped)
         for each, place in places:
-            if place is not None:
-                self._check_log(each, place)
-        return {
-            (each.topic.name, each.number): each.first_offset if place is None else place.next_offset
-            for each, place in places
-        }
+            self._check_log(each, place)
+        return {(each.topic.name, each.number): place.next_offset for each, place in places}
 
     def _check_log(self, found: Partition, place: Any) -> None:  # noqa: ANN401 - a row
         name = f"{found.topic.name}/{found.number}"
@@ -168,7 +165,7 @@ class Consumer:
     def pass_over(self, ce_id: str, tx: Transaction) -> None:
         """Note a fact as seen without applying it: should it come again, it has no effect."""
         row = {"consumer": self.name, "ce_id": ce_id, "handled_at": tx.now}
-        tx.connection.execute(upsert(inbox, key=["consumer", "ce_id"], update=()), [row])
+        tx.connection.execute(upsert(inbox, key=INBOX, update=()), [row])
 
     def prune(self) -> int:
         """Delete a step of the ids that were seen more than fourteen days ago; returns how many."""
@@ -192,7 +189,7 @@ class Consumer:
     def _fresh(
         self, tx: Transaction, topic: Topic, partition: int, records: Sequence[Record], topic_id: str
     ) -> Sequence[Record]:
-        place = self._place(tx, topic, partition)
+        place = self.hold(topic.name, partition, tx)
         if place is not None and place.topic_id != topic_id:
             self._stop(_made_anew(topic))
         expected = place.next_offset if place is not None else records[0].offset
@@ -213,36 +210,34 @@ class Consumer:
         log.critical("consumer.stopped", consumer=self.name, why=why, reference=reference, exc_info=because)
         raise Stopped(self.stopped)
 
-    def _place(self, tx: Transaction, topic: Topic, partition: int) -> Any:  # noqa: ANN401 - a row
+    def hold(self, topic: str, partition: int, tx: Transaction) -> Any:  # noqa: ANN401 - a row
+        """The progress in a partition, None before the first record; until `tx` ends nobody else applies or parks."""
         query = sa.select(progress).where(
-            progress.c.consumer == self.name, progress.c.topic == topic.name, progress.c.partition == partition
+            progress.c.consumer == self.name, progress.c.topic == topic, progress.c.partition == partition
         )
         return tx.connection.execute(query.with_for_update()).one_or_none()
 
     def _advance(self, tx: Transaction, topic: Topic, partition: int, next_offset: int, topic_id: str) -> None:
-        row = {
+        row = self._progress(topic, partition, next_offset, topic_id)
+        tx.connection.execute(upsert(progress, key=PLACE, update=["next_offset"]), [row])
+
+    def _progress(self, topic: Topic, partition: int, next_offset: int, topic_id: str) -> dict[str, object]:
+        return {
             "consumer": self.name,
             "topic": topic.name,
             "partition": partition,
             "topic_id": topic_id,
             "next_offset": next_offset,
         }
-        key = ["consumer", "topic", "partition"]
-        tx.connection.execute(upsert(progress, key=key, update=["next_offset"]), [row])
 
     def _unseen(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
-        seen: set[str] = set()
-        for chunk in in_chunks([message.id for message in messages], CHUNK):
-            query = sa.select(inbox.c.ce_id).where(inbox.c.consumer == self.name, inbox.c.ce_id.in_(chunk))
-            seen.update(tx.connection.execute(query).scalars())
-        new: dict[str, Message] = {}
+        by_id: dict[str, Message] = {}
         for message in messages:
-            if message.id not in seen:
-                new.setdefault(message.id, message)
-        rows = [{"consumer": self.name, "ce_id": ce_id, "handled_at": tx.now} for ce_id in new]
-        if rows:
-            tx.connection.execute(sa.insert(inbox), rows)
-        return list(new.values())
+            by_id.setdefault(message.id, message)
+        rows = [{"consumer": self.name, "ce_id": ce_id, "handled_at": tx.now} for ce_id in sorted(by_id)]
+        noted = upsert(inbox, key=INBOX, update=()).returning(inbox.c.ce_id)
+        new = set(tx.connection.execute(noted, rows).scalars()) if rows else set()
+        return [message for message in by_id.values() if message.id in new]
 
     def _parked(self, tx: Transaction, records: Sequence[Record]) -> list[Record]:
         """Records whose key has an open dead letter wait behind it, in order."""
@@ -263,6 +258,7 @@ class Consumer:
             self._stop(f"{self.limit} messages in a row failed, the last with: {public_name(error)}", error)
         self._failures_in_a_row += 1
         with self.database.transaction() as tx:
+            self.hold(topic.name, partition, tx)
             letter = self._letter(tx, record, state="buried", reason=f"{type(error).__name__}: {error}")
             tx.connection.execute(sa.insert(dead_letter), [letter | {"attempts": attempts}])
             self._advance(tx, topic, partition, record.offset + 1, topic_id)

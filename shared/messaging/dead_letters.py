@@ -94,12 +94,8 @@ class DeadLetters:
         What fails raises and stays, buried, with those behind it: `StillFails` for a bug, which the log tells of.
         `Conflict` when it is not buried.
         """
-        first = self.show(letter_id)
-        if first.state != "buried":
-            detail = f"Dead letter {letter_id} is {first.state}; only a buried one can be replayed."
-            raise Conflict(detail)
         applied = 0
-        letter: DeadLetter | None = first
+        letter: DeadLetter | None = self.show(letter_id)
         while letter is not None:
             letter = self._apply(letter, actor)
             applied += 1
@@ -109,6 +105,7 @@ class DeadLetters:
         """Apply one, and return the one that takes its place."""
         try:
             with self.database.transaction() as tx:
+                self._hold(letter, tx)
                 self.consumer.apply_messages([letter.record().message()], tx)
                 self._resolve(tx, letter, state="replayed", resolution=f"replayed by {actor}")
                 return self._promote(tx, letter)
@@ -124,15 +121,23 @@ class DeadLetters:
 
         `Conflict` when it is not buried.
         """
+        letter = self.show(letter_id)
         with self.database.transaction() as tx:
-            letter = self._one(tx.connection, letter_id)
-            if letter.state != "buried":
-                detail = f"Dead letter {letter_id} is {letter.state}; only a buried one can be discarded."
-                raise Conflict(detail)
+            self._hold(letter, tx)
             self._resolve(tx, letter, state="discarded", resolution=f"discarded by {actor}: {reason}")
             if "ce_id" in letter.headers:
                 self.consumer.pass_over(letter.headers["ce_id"], tx)
             self._promote(tx, letter)
+
+    def _hold(self, letter: DeadLetter, tx: Transaction) -> None:
+        """See that nobody else mends it, and that no worker parks behind it what would then wait for nothing.
+
+        Raises `Conflict` when it is not buried any more.
+        """
+        self.consumer.hold(letter.topic, letter.partition, tx)
+        state = self._one(tx.connection, letter.id).state
+        if state != "buried":
+            raise Conflict(f"Dead letter {letter.id} is {state}; only a buried one can be replayed or discarded.")
 
     def _promote(self, tx: Transaction, letter: DeadLetter) -> DeadLetter | None:
         """Let the next parked one of the key take the place of the one resolved, so that it can be replayed itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,7 +21,9 @@ from services.notifier.directory.store import DirectoryStore
 from services.notifier.obligations.handlers import Obligations
 from services.notifier.obligations.store import ObligationStore, obligations
 from services.notifier.schema import metadata
+from shared.clock import Clock
 from shared.contracts import FACTS, Fact, fact_type
+from shared.database import Database
 from shared.messaging.message import Message
 from shared.messaging.tables import outbox, timer
 from shared.timers import Timer, Timers
@@ -58,10 +60,15 @@ class House:
     """The parts together, with the short ways that tests want."""
 
     def __init__(
-        self, folder: Path, *, window: timedelta = timedelta(minutes=15), channel: Channel | None = None
+        self,
+        folder: Path,
+        *,
+        window: timedelta = timedelta(minutes=15),
+        channel: Channel | None = None,
+        make: Callable[[sa.MetaData, Path, str, Clock], Database] = make_database,
     ) -> None:
         self.clock = ManualClock(NOON)
-        self.database = make_database(metadata, folder, "notifier", self.clock)
+        self.database = make(metadata, folder, "notifier", self.clock)
         self.scripted = ScriptedChannel()
         self.channel = channel or self.scripted
         self.stores = Stores(deliveries=DeliveryStore(), obligations=ObligationStore(), directory=DirectoryStore())
@@ -100,12 +107,15 @@ class House:
             rows = connection.execute(sa.select(outbox).order_by(outbox.c.position)).all()
         return [FACTS[row.type].model_validate_json(row.value) for row in rows]
 
-    def sender(self, *, batch_size: int = 200) -> Sender:
-        """Return a sender as a process that starts now has it."""
+    def sender(self, *, batch_size: int = 200, alone: bool = True) -> Sender:
+        """Return a sender as a process that starts now has it, alone or beside others."""
         settings = SenderSettings(
             base_url="https://etma.example", from_address="no-reply@etma.example", batch_size=batch_size
         )
-        return Sender(self.database, self.stores, self.channel, settings)
+        sender = Sender(self.database, self.stores, self.channel, settings)
+        if alone:
+            sender.take_over()
+        return sender
 
     def send(self) -> None:
         """Send all that can be sent now."""

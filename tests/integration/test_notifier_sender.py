@@ -95,6 +95,15 @@ def test_a_running_sender_takes_over_what_another_has_had_for_a_minute_and_no_so
     assert states(house) == ["sent"]
 
 
+def test_one_that_starts_beside_others_leaves_them_what_they_have_in_hand(house: House) -> None:
+    house.hear(received("ada"))
+    house.scripted.answers = [Crash()]
+    with pytest.raises(Crash):
+        house.sender().step(GO)
+    assert not house.sender(alone=False).step(GO)
+    assert states(house) == ["sending"]
+
+
 def test_one_who_lost_the_claim_announces_nothing(house: House) -> None:
     house.hear(received("ada"))
     slow, quick = house.sender(), house.sender()

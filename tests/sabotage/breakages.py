@@ -24,6 +24,7 @@ _MESSAGING = "tests/unit/test_messaging.py::"
 _LINE = "tests/integration/test_line.py::"
 _DATABASE = "tests/conformance/test_database.py::"
 _SERVER = "tests/conformance/test_postgresql.py::"
+_AT_ONCE = "tests/conformance/test_interleaved_"
 _ROLES = "tests/integration/test_roles.py::"
 _EDGE = "tests/integration/test_edge.py::"
 _WEB = "tests/unit/test_web_edge.py::"
@@ -65,15 +66,15 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="no inbox",
         file=_CONSUMER,
-        old="            if message.id not in seen:\n",
-        new="            if message:\n",
+        old=" if message.id in new]\n",
+        new=" if message.id in by_id]\n",
         test=_MESSAGING + "test_a_message_that_comes_twice_at_two_offsets_has_one_effect",
     ),
     Breakage(
         name="no inbox within a batch",
         file=_CONSUMER,
-        old="                new.setdefault(message.id, message)\n",
-        new="                new[message.id + str(len(new))] = message\n",
+        old="            by_id.setdefault(message.id, message)\n",
+        new="            by_id[message.id + str(len(by_id))] = message\n",
         test=_MESSAGING + "test_a_message_that_comes_twice_in_one_batch_has_one_effect",
     ),
     Breakage(
@@ -530,8 +531,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="ready: a consumer that never began has no lag",
         file=_CONSUMER,
-        old="                    self._advance(tx, each.topic, each.number, each.first_offset, each.topic_id)\n",
-        new="                    str(tx)\n",
+        old="tx.connection.execute(upsert(progress, key=PLACE, update=()), rows)\n",
+        new="str(rows)\n",
         test=_READY + "test_a_consumer_that_stopped_before_its_first_fact_lags_by_all_that_it_did_not_read",
     ),
     Breakage(
@@ -1241,5 +1242,115 @@ BREAKAGES: tuple[Breakage, ...] = (
         old='ports: ["127.0.0.1:8000:8080"]',
         new='ports: ["8000:8080"]',
         test="tests/integration/test_compose.py::test_only_the_own_machine_reaches_the_demo",
+    ),
+    Breakage(
+        name="at once: two versions have one number",
+        file="services/submission/submissions/handlers.py",
+        old="            tx.lock(work_id_of(attempt.assignment_id, attempt.person_ref))\n",
+        new="",
+        test=_AT_ONCE + "submissions.py::test_two_versions_have_two_numbers",
+        server="postgresql",
+    ),
+    Breakage(
+        name="at once: a key for two assignments breaks",
+        file="services/submission/submissions/handlers.py",
+        old="        if not self.store.add_version(shared | own, tx):\n",
+        new="        if self.store.add_version(shared | own, tx) is None:\n",
+        test=_AT_ONCE + "submissions.py::test_one_key_is_for_one_assignment",
+        server="postgresql",
+    ),
+    Breakage(
+        name="at once: who begins takes back what was read",
+        file="shared/messaging/consumer.py",
+        old="upsert(progress, key=PLACE, update=())",
+        new='upsert(progress, key=PLACE, update=["next_offset"])',
+        test=_AT_ONCE + "messaging.py::test_one_that_begins_takes_nothing_back_of_what_another_has_read",
+        server="postgresql",
+    ),
+    Breakage(
+        name="at once: a worker parks behind what is being mended",
+        file="shared/messaging/dead_letters.py",
+        old="        self.consumer.hold(letter.topic, letter.partition, tx)\n",
+        new="",
+        test=_AT_ONCE + "messaging.py::test_what_is_parked_always_has_something_to_wait_for",
+        server="postgresql",
+    ),
+    Breakage(
+        name="at once: two apply one batch",
+        file="shared/messaging/consumer.py",
+        old="        return tx.connection.execute(query.with_for_update()).one_or_none()\n",
+        new="        return tx.connection.execute(query).one_or_none()\n",
+        test=_AT_ONCE + "messaging.py::test_what_is_parked_always_has_something_to_wait_for",
+        server="postgresql",
+    ),
+    Breakage(
+        name="at once: two fire one timer",
+        file="shared/timers.py",
+        old=".with_for_update(skip_locked=True)",
+        new="",
+        test=_AT_ONCE + "messaging.py::test_a_timer_fires_once",
+        server="postgresql",
+    ),
+    Breakage(
+        name="at once: two send one message",
+        file="services/notifier/deliveries/store.py",
+        old=".with_for_update(skip_locked=True)",
+        new="",
+        test=_AT_ONCE + "telling.py::test_two_senders_send_a_message_once",
+        server="postgresql",
+    ),
+    Breakage(
+        name="sender: one that starts takes away what others have in hand",
+        file="services/notifier/deliveries/handlers.py",
+        old="        self._abandoned_after = settings.abandoned_after\n",
+        new="        self._abandoned_after = timedelta(0)\n",
+        test=_SENDER + "test_one_that_starts_beside_others_leaves_them_what_they_have_in_hand",
+    ),
+    Breakage(
+        name="at once: one event makes two obligations",
+        file="services/notifier/obligations/handlers.py",
+        old="        tx.lock(*person_refs)\n        known =",
+        new="        known =",
+        test=_AT_ONCE + "telling.py::test_one_event_makes_one_obligation",
+        server="postgresql",
+    ),
+    Breakage(
+        name="at once: a session outlives its role",
+        file="services/identity/sessions/store.py",
+        old="            )\n            .with_for_update(read=True, of=grant_table)\n",
+        new="            )\n",
+        test=_AT_ONCE + "telling.py::test_a_role_that_is_withdrawn_has_no_session_left",
+        server="postgresql",
+    ),
+    Breakage(
+        name="at once: an older state comes back",
+        file="services/marking/tutors/store.py",
+        old="update=names, where=newer)",
+        new="update=names)",
+        test=_AT_ONCE + "marking.py::test_an_older_state_of_a_person_does_not_come_back",
+        server="postgresql",
+    ),
+    Breakage(
+        name="at once: a version misses its group",
+        file="services/marking/allocation/handlers.py",
+        old="        _lock_students(((fact.presentation_id, fact.person_ref) for fact in received), tx)\n",
+        new="",
+        test=_AT_ONCE + "marking.py::test_a_version_and_the_group_that_places_it",
+        server="postgresql",
+    ),
+    Breakage(
+        name="at once: a version changes after it was collected",
+        file="services/marking/scripts/handlers.py",
+        old="            tx.lock(work_id)\n",
+        new="",
+        test=_AT_ONCE + "marking.py::test_a_newer_version_comes_while_the_tutor_collects",
+        server="postgresql",
+    ),
+    Breakage(
+        name="lists: pages go by another order than their places",
+        file="services/marking/scripts/views.py",
+        old="place > sa.tuple_(sa.literal(assignment_id), sa.literal(work_id))",
+        new='script_table.c.assignment_id + "/" + script_table.c.work_id > after',
+        test="tests/integration/test_marking_lists.py::test_every_script_is_on_one_page",
     ),
 )

@@ -46,7 +46,17 @@ def make_database(metadata: sa.MetaData, tmp_path: Path, source: str, clock: Clo
     Made from what the code declares, which is quicker than migrating; `tests/unit/test_migrations.py` holds that a
     migrated database has the same tables.
     """
-    url = postgresql.new_database() if postgresql.are_wanted() else f"sqlite:///{tmp_path / source}.db"
+    if postgresql.are_wanted():
+        return make_server_database(metadata, source, clock)
+    return _opened(f"sqlite:///{tmp_path / source}.db", metadata, source, clock)
+
+
+def make_server_database(metadata: sa.MetaData, source: str, clock: Clock) -> Database:
+    """The same on PostgreSQL, whatever the run asks for."""
+    return _opened(postgresql.new_database(), metadata, source, clock)
+
+
+def _opened(url: str, metadata: sa.MetaData, source: str, clock: Clock) -> Database:
     database = Database(url, source=source, clock=clock)
     _open.append(database)
     messaging.create_all(database.engine)

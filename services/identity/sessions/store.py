@@ -52,7 +52,10 @@ class SessionStore:
         return [Candidate(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001
 
     def granted(self, connection: sa.Connection, *, role: str, identifier: str) -> str | None:
-        """The person_ref of who has this PI or staff number (or ref) and this role."""
+        """The person_ref of who has this PI or staff number (or ref) and this role.
+
+        The role cannot be withdrawn before the transaction ends, nor its sessions be ended without the one that begins.
+        """
         query = (
             sa.select(person_table.c.person_ref)
             .join(grant_table, grant_table.c.person_ref == person_table.c.person_ref)
@@ -60,15 +63,17 @@ class SessionStore:
                 sa.or_(person_table.c.identifier == identifier, person_table.c.person_ref == identifier),
                 grant_table.c.role == role,
             )
+            .with_for_update(read=True, of=grant_table)
         )
         return connection.execute(query).scalar()
 
     def granted_all(self, connection: sa.Connection, *, role: str, identifiers: Sequence[str]) -> dict[str, str]:
-        """The person_refs of those who have one of these PIs or staff numbers and this role."""
+        """The person_refs of those who have one of these PIs or staff numbers and this role; as `granted`."""
         query = (
             sa.select(person_table.c.identifier, person_table.c.person_ref)
             .join(grant_table, grant_table.c.person_ref == person_table.c.person_ref)
             .where(person_table.c.identifier.in_(identifiers), grant_table.c.role == role)
+            .with_for_update(read=True, of=grant_table)
         )
         return {row.identifier: row.person_ref for row in connection.execute(query)}
 

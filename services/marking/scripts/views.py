@@ -50,8 +50,11 @@ class ScriptViews:
         self, connection: sa.Connection, tutor_ref: str, *, after: str = "", state: str | None = None
     ) -> list[ScriptLine]:
         """A page of the tutor's scripts in the order of assignment and id, from the place after `after` on."""
-        place = script_table.c.assignment_id + "/" + script_table.c.work_id
-        query = self._lines().where(script_table.c.tutor_ref == tutor_ref, place > after)
+        place = sa.tuple_(script_table.c.assignment_id, script_table.c.work_id)
+        query = self._lines().where(script_table.c.tutor_ref == tutor_ref)
+        if after:
+            assignment_id, _, work_id = after.rpartition("/")
+            query = query.where(place > sa.tuple_(sa.literal(assignment_id), sa.literal(work_id)))
         if state is not None:
             query = query.where(script_table.c.state == state)
         ordered = query.order_by(script_table.c.assignment_id, script_table.c.work_id).limit(PAGE)

@@ -66,7 +66,8 @@ class TutorStore:
         news = [row for row in latest.values() if _revision(row) > known.get(row[key], -1)]
         if news:
             names = [column.name for column in table.c if column.name != key]
-            tx.connection.execute(upsert(table, key=[key], update=names), news)
+            newer = sa.literal_column("excluded.revision") > table.c.revision
+            tx.connection.execute(upsert(table, key=[key], update=names, where=newer), news)
         return news
 
     def _revisions(self, table: sa.Table, key: str, keys: Sequence[object], tx: Transaction) -> dict[object, int]:

@@ -144,8 +144,8 @@ class Sender:
     """Hands queued deliveries to the channel, in batches.
 
     Claims in one transaction and marks in another, so that a crash between them leaves `sending`: that may have left,
-    and goes again under the same Message-ID. At its first step it takes over whatever another had in hand, later only
-    what has been there for a minute; and at every step what it could not mark itself, because the database was away.
+    and goes again under the same Message-ID. It takes over what another has had in hand for a minute, because that one
+    has probably died; and at every step what it could not mark itself, because the database was away.
     What can never go out fails with one of `Flaw`, and stops nobody else.
     """
 
@@ -158,6 +158,10 @@ class Sender:
         self.settings = settings
         self.owner = str(uuid4())
         self._letters = Letters()
+        self._abandoned_after = settings.abandoned_after
+
+    def take_over(self) -> None:
+        """Do not wait the minute at the next step, where it is known that nobody else sends."""
         self._abandoned_after = timedelta(0)
 
     def step(self, stop: threading.Event) -> bool:

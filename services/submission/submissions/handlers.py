@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -166,7 +166,8 @@ class HandIn:
             assignment = self.catalogue.assignment(tx.connection, attempt.assignment_id) or incoming.assignment
             band = check_in_time(assignment, arrived_at=arrived_at)
             fact = self._received(attempt, assignment, stored, media_type, band, arrived_at, tx)
-            return self._record(attempt, incoming, fact, tx)
+            accepted = self._record(attempt, incoming, fact, tx)
+            return accepted or self.store.by_idempotency_key(attempt.submitted_by, attempt.idempotency_key, tx)
 
     def _received(
         self,
@@ -206,7 +207,10 @@ class HandIn:
             receipt_id=str(uuid.uuid4()),
         )
 
-    def _record(self, attempt: Attempt, incoming: Incoming, fact: SubmissionReceived, tx: Transaction) -> Accepted:
+    def _record(
+        self, attempt: Attempt, incoming: Incoming, fact: SubmissionReceived, tx: Transaction
+    ) -> Accepted | None:
+        """Write and announce the version; None when its key was used for other work in the meantime."""
         receipt = self.signer.sign(receipt_claims(fact, issuer=self.issuer, simulated=tx.simulated))
         shared = fact.model_dump(
             include={
@@ -236,23 +240,11 @@ class HandIn:
             "file_name": incoming.name,
             "receipt": receipt,
         }
-        self.store.add_version(shared | own, tx)
+        if not self.store.add_version(shared | own, tx):
+            return None
         tx.publish(fact)
-        return Accepted(
-            receipt=receipt,
-            **fact.model_dump(
-                include={
-                    "submission_id",
-                    "work_id",
-                    "assignment_id",
-                    "version",
-                    "band",
-                    "sha256",
-                    "size_bytes",
-                    "receipt_id",
-                }
-            ),
-        )
+        told = {each.name for each in fields(Accepted)} - {"receipt"}
+        return Accepted(receipt=receipt, **fact.model_dump(include=told))
 
     @contextmanager
     def recording_refusals(self, attempt: Attempt, assignment: Assignment) -> Iterator[None]:

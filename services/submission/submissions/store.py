@@ -93,8 +93,10 @@ class SubmissionStore:
         )
         return tx.connection.execute(query).one_or_none()
 
-    def add_version(self, row: Mapping[str, object], tx: Transaction) -> None:
-        tx.connection.execute(sa.insert(version_table), [dict(row)])
+    def add_version(self, row: Mapping[str, object], tx: Transaction) -> bool:
+        """Record it, unless there is one under the same key; whether there was none."""
+        once = upsert(version_table, key=["submitted_by", "idempotency_key"], update=())
+        return tx.connection.execute(once, dict(row)).rowcount == 1
 
     def add_refusal(self, row: Mapping[str, object], tx: Transaction) -> bool:
         """Record it, unless there is one under the same key; whether there was none."""

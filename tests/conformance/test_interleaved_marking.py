@@ -1,0 +1,183 @@
+"""Two processes of marking rule, place and collect at once, in every interleaving of their statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from services.marking.allocation.handlers import Allocation
+from services.marking.allocation.store import ScriptStore, ruling_table, script_table
+from services.marking.scripts.handlers import Collecting
+from services.marking.scripts.views import ScriptViews
+from services.marking.tables import metadata
+from services.marking.tutors.handlers import Directory
+from services.marking.tutors.store import TutorStore, person_table
+from shared.contracts import Fact, PersonRecorded
+from shared.database import Database
+from shared.messaging.tables import outbox
+from shared.storage.file_store import FileStore
+from tests.integration.operations_house import received
+from tests.integration.test_marking_interleavings import envelope, group
+from tests.support.databases import ManualClock, make_server_database
+from tests.support.interleaving import Work, interleaved
+
+pytestmark = pytest.mark.cluster
+
+
+class Office:
+    """The handlers on a real server; each call is a transaction of its own, as a worker's batch is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database: Database = make_server_database(metadata, "marking", ManualClock())
+        self.table = {**Allocation(ScriptStore(), TutorStore()).table(), **Directory(TutorStore()).table()}
+        self.objects = FileStore(folder)
+        self.collecting = Collecting(
+            database=self.database, objects=self.objects, store=ScriptStore(), views=ScriptViews()
+        )
+
+    def hearing(self, *facts: Fact) -> Work:
+        def hear() -> None:
+            with self.database.transaction() as tx:
+                tx.receive({id(fact): envelope(fact) for fact in facts})
+                self.table[type(facts[0])](facts, tx)
+
+        return hear
+
+    def version(self, number: int, version: int) -> Fact:
+        """A version of the student's work whose bytes are there."""
+        fact = received(f"w{number}", version=version)
+        with self.objects.writer(fact.object_key) as writer:
+            writer.write(b"%PDF-")
+            stored = writer.finish({})
+        return fact.model_copy(update={"object_version": stored.version})
+
+    def collect(self, number: int, tutor: str = "tutor-1") -> Work:
+        return lambda: self.collecting.collect(f"w{number}", tutor)
+
+    def script(self, number: int) -> Any:
+        with self.database.reading() as connection:
+            return connection.execute(sa.select(script_table).where(script_table.c.work_id == f"w{number}")).one()
+
+    def rulings(self, number: int) -> list[tuple[int, str]]:
+        ruled = sa.select(ruling_table.c.version, ruling_table.c.ruling).where(ruling_table.c.work_id == f"w{number}")
+        with self.database.reading() as connection:
+            return [tuple(row) for row in connection.execute(ruled.order_by(ruling_table.c.version))]
+
+    def said(self, number: int) -> list[str]:
+        names = sa.select(outbox.c.type).where(outbox.c.key == f"w{number}").order_by(outbox.c.position)
+        with self.database.reading() as connection:
+            return [name.split(".")[-2] for name in connection.scalars(names)]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    office = Office(tmp_path)
+    yield office
+    office.database.close()
+
+
+def group_of(number: int, tutor: str = "tutor-1", *, revision: int = 1, name: int = 0) -> Fact:
+    return group(1000 * name + number, revision, tutor, f"p-w{number}")
+
+
+Scene = Callable[[int], tuple[Work, Work]]
+
+
+def swapped(scene: Scene, *, swap: bool) -> Scene:
+    """The scene, or the one in which the other work is interrupted."""
+    return (lambda number: scene(number)[::-1]) if swap else scene
+
+
+EITHER = pytest.mark.parametrize("swap", [False, True])
+
+
+def untroubled(ends: Sequence[Any]) -> bool:
+    return not any(isinstance(each, BaseException) for each in ends)
+
+
+def test_a_version_is_ruled_on_once(office: Office) -> None:
+    def scene(number: int) -> tuple[Work, Work]:
+        office.hearing(group_of(number))()
+        fact = received(f"w{number}")
+        return office.hearing(fact), office.hearing(fact)
+
+    for number, ends in interleaved(office.database, scene):
+        failed = [each for each in (ends.first, ends.second) if each is not None]
+        assert [type(each) for each in failed] == [sa.exc.IntegrityError], ends
+        assert office.rulings(number) == [(1, "taken")]
+        assert office.said(number) == ["VersionTaken", "ScriptAllocated"]
+
+
+@EITHER
+def test_a_version_and_the_group_that_places_it(office: Office, *, swap: bool) -> None:
+    def scene(number: int) -> tuple[Work, Work]:
+        return office.hearing(received(f"w{number}")), office.hearing(group_of(number))
+
+    for number, ends in interleaved(office.database, swapped(scene, swap=swap)):
+        assert untroubled((ends.first, ends.second)), ends
+        assert (office.script(number).state, office.script(number).tutor_ref) == ("allocated", "tutor-1")
+
+
+@EITHER
+def test_a_student_who_moves_while_a_version_comes(office: Office, *, swap: bool) -> None:
+    def scene(number: int) -> tuple[Work, Work]:
+        office.hearing(group_of(number))()
+        office.hearing(group(number, 2, "tutor-1"))()
+        moved = office.hearing(group_of(number, "tutor-2", revision=3, name=1))
+        return office.hearing(received(f"w{number}")), moved
+
+    for number, ends in interleaved(office.database, swapped(scene, swap=swap)):
+        assert untroubled((ends.first, ends.second)), ends
+        assert office.script(number).tutor_ref == "tutor-2"
+
+
+@EITHER
+def test_a_newer_version_comes_while_the_tutor_collects(office: Office, *, swap: bool) -> None:
+    def scene(number: int) -> tuple[Work, Work]:
+        office.hearing(group_of(number))()
+        office.hearing(office.version(number, 1))()
+        return office.collect(number), office.hearing(office.version(number, 2))
+
+    for number, ends in interleaved(office.database, swapped(scene, swap=swap)):
+        assert untroubled((ends.first, ends.second)), ends
+        content = ends.second if swap else ends.first
+        taken = office.script(number).taken_version
+        assert content.file_name.endswith(f"-v{taken}.pdf")
+        assert office.rulings(number) == [(1, "taken"), (2, "taken" if taken == 2 else "not_taken")]
+
+
+def test_a_script_is_collected_once(office: Office) -> None:
+    def scene(number: int) -> tuple[Work, Work]:
+        office.hearing(group_of(number))()
+        office.hearing(office.version(number, 1))()
+        return office.collect(number), office.collect(number)
+
+    for number, ends in interleaved(office.database, scene):
+        assert ends.first == ends.second
+        assert office.said(number).count("ScriptCollected") == 1
+
+
+@EITHER
+def test_an_older_state_of_a_person_does_not_come_back(office: Office, *, swap: bool) -> None:
+    def named(number: int, revision: int) -> Work:
+        return office.hearing(
+            PersonRecorded(
+                person_ref=f"p{number}",
+                revision=revision,
+                name=f"Name {revision}",
+                email=None,
+                personal_id=None,
+                staff_number=None,
+            )
+        )
+
+    scene = swapped(lambda number: (named(number, 1), named(number, 2)), swap=swap)
+    for number, ends in interleaved(office.database, scene):
+        assert (ends.first, ends.second) == (None, None)
+        with office.database.reading() as connection:
+            name = sa.select(person_table.c.name).where(person_table.c.person_ref == f"p{number}")
+            assert connection.execute(name).scalar_one() == "Name 2"
