@@ -52,13 +52,14 @@ def check_kind(kind: str, known: Collection[str]) -> None:
         raise UnknownKind(f"There are no facts of kind {kind!r} here; there are {', '.join(sorted(known))}.")
 
 
-def number_of(position: str) -> int:
-    """The position of a kind that is numbered, 0 before the first; raises `BadPosition`."""
-    if not position:
-        return 0
-    if not position.isdecimal() or len(position) > MOST_DIGITS:
+def number_of(position: str) -> sa.ColumnElement[int]:
+    """The position of a kind that is numbered, 0 before the first; raises `BadPosition`.
+
+    It may be larger than any that its column can have.
+    """
+    if position and not (position.isdecimal() and len(position) <= MOST_DIGITS):
         raise BadPosition(f"{position[:MOST_DIGITS]!r} is no position of this kind.")
-    return int(position)
+    return sa.literal(int(position or 0), sa.BigInteger)
 
 
 def outbox_facts(database: Database, *, after: str = "", limit: int = PAGE) -> list[dict[str, object]]:

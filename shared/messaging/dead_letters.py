@@ -78,7 +78,7 @@ class DeadLetters:
 
     def list(self, state: str = "buried", *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         """In the order of burial, from the one after `after` on."""
-        query = sa.select(dead_letter).where(dead_letter.c.state == state, dead_letter.c.id > after)
+        query = sa.select(dead_letter).where(dead_letter.c.state == state, dead_letter.c.id > _literal(after))
         with self.database.reading() as connection:
             return [_letter(row) for row in connection.execute(query.order_by(dead_letter.c.id).limit(limit))]
 
@@ -156,9 +156,8 @@ class DeadLetters:
         return self._one(tx.connection, row.id)
 
     def _one(self, connection: sa.Connection, letter_id: int | str) -> DeadLetter:
-        row = connection.execute(
-            sa.select(dead_letter).where(dead_letter.c.id == letter_number(letter_id))
-        ).one_or_none()
+        this = sa.select(dead_letter).where(dead_letter.c.id == _literal(letter_number(letter_id)))
+        row = connection.execute(this).one_or_none()
         if row is None:
             detail = f"There is no dead letter {letter_id} in {self.database.source}."
             raise NotFound(detail)
@@ -167,6 +166,11 @@ class DeadLetters:
     def _resolve(self, tx: Transaction, letter: DeadLetter, *, state: str, resolution: str) -> None:
         values = {"state": state, "resolution": resolution, "resolved_at": tx.now}
         tx.connection.execute(sa.update(dead_letter).where(dead_letter.c.id == letter.id).values(values))
+
+
+def _literal(number: int) -> sa.ColumnElement[int]:
+    """A number as it was given from outside; it may be larger than any that its column can have."""
+    return sa.literal(number, sa.BigInteger)
 
 
 def _letter(row: Any) -> DeadLetter:  # noqa: ANN401 - a row

@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from shared.columns import UtcDateTime
+from shared.columns import MOST_DIGITS, UtcDateTime
 from shared.database import Database, upsert
 from shared.database.dialect import NotText
-from shared.inspection import counter_facts
+from shared.errors import NotFound
+from shared.inspection import counter_facts, outbox_facts
+from shared.messaging.consumer import Consumer
+from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.tables import metadata as messaging
 from shared.messaging.tables import outbox
 from tests.integration.operations_house import received
@@ -252,6 +255,13 @@ class DatabaseConformance(ABC):
         while page := counter_facts(self.database, after=after, limit=size):
             yield from page
             after = str(page[-1]["position"])
+
+    def test_a_place_beyond_all_numbers_is_the_end(self) -> None:
+        letters = DeadLetters(self.database, Consumer(database=self.database, handlers={}))
+        assert outbox_facts(self.database, after="9" * MOST_DIGITS) == []
+        assert letters.list(after=10**MOST_DIGITS - 1) == []
+        with pytest.raises(NotFound):
+            letters.show("9" * MOST_DIGITS)
 
     def test_what_another_process_committed_is_there(self) -> None:
         other = self.opened_again()

@@ -1068,6 +1068,14 @@ BREAKAGES: tuple[Breakage, ...] = (
         server="postgresql",
     ),
     Breakage(
+        name="database: a place beyond all numbers is a fault",
+        file="shared/inspection.py",
+        old="    return sa.literal(int(position or 0), sa.BigInteger)\n",
+        new="    return sa.literal(int(position or 0), sa.Integer)\n",
+        test=_DATABASE + "TestPostgreSql::test_a_place_beyond_all_numbers_is_the_end",
+        server="postgresql",
+    ),
+    Breakage(
         name="database: SQLite keeps what no server keeps",
         file="shared/database/sqlite.py",
         old='        sa.event.listen(self.engine, "before_cursor_execute", _refuse_nul)\n',
