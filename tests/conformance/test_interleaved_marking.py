@@ -52,7 +52,7 @@ class Office:
         fact = received(f"w{number}", version=version)
         with self.objects.writer(fact.object_key) as writer:
             writer.write(b"%PDF-")
-            stored = writer.finish({})
+            stored = writer.finish()
         return fact.model_copy(update={"object_version": stored.version})
 
     def collect(self, number: int, tutor: str = "tutor-1") -> Work:
