@@ -76,7 +76,7 @@ class Retention(Protocol):
     def retain(self, key: str, version: str, until: datetime) -> None:
         """From now on `delete` of this version raises `ObjectRetained`, until that moment, which is to come.
 
-        May be repeated, also with a later moment. Raises `ObjectMissing`, `Unavailable`.
+        May be repeated, also with a later moment; a lock that ends later stays. Raises `ObjectMissing`, `Unavailable`.
         """
         ...
 

@@ -224,6 +224,14 @@ class RetentionConformance(ObjectStoreConformance):
         self.store.delete(KEY, written.version)
         assert list(self.store.walk()) == []
 
+    def test_a_longer_retention_stays(self) -> None:
+        written = stored(self.store, KEY, b"draft")
+        self.retain(written, days=2)
+        self.retain(written, seconds=1)
+        time.sleep(1.1)
+        with pytest.raises(ObjectRetained):
+            self.store.delete(KEY, written.version)
+
     def test_what_is_not_there_cannot_be_retained(self) -> None:
         written = stored(self.store, KEY, b"draft")
         self.store.delete(KEY, written.version)

@@ -139,6 +139,11 @@ class TestEncryptedSmtp:
         assert self.channel().send_all([a_mail()]) == [Outcome.accepted()]
         assert self.server.passwords == [PASSWORD.encode()]
 
+    def test_without_a_user_the_line_is_encrypted_all_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(self.certificate))
+        channel = SmtpChannel(SmtpAddress(host=HOST, port=self.server.port))
+        assert channel.send_all([a_mail()]) == [Outcome.accepted()]
+
     def test_a_wrong_password_is_an_outage_that_a_person_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(self.certificate))
         with pytest.raises(Unavailable, match="cannot be used"):

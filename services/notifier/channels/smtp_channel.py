@@ -102,6 +102,7 @@ class SmtpChannel:
         encrypted = server.has_extn("starttls")
         if encrypted:
             server.starttls(context=ssl.create_default_context())
+            server.ehlo_or_helo_if_needed()
         if not self.address.user:
             return
         if not encrypted:

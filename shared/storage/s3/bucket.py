@@ -22,7 +22,7 @@ from shared.storage.s3.failures import Refusal, s3_errors
 CHUNK_BYTES = 256 * 1024
 CONNECT_SECONDS = 2.0
 _DENIALS = frozenset({"AccessDenied", "InvalidRequest"})
-"""What servers answer to a deletion under retention; the first also to those who may not delete at all."""
+"""What servers answer to a deletion or a shorter lock under retention; the first also to those who never may."""
 
 _MADE_BY_ANOTHER = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 _NOT_THERE = frozenset({"NoSuchKey", "BadRequest"})
@@ -102,14 +102,18 @@ class Bucket:
             try:
                 self._sdk.remove_object(self.name, name, version_id=version)
             except S3Error as error:
-                if error.code in _DENIALS and self._is_locked(name, version):
+                if error.code in _DENIALS and self._is_locked(name, version, datetime.now(UTC)):
                     raise ObjectRetained from error
                 raise
 
     def lock(self, name: str, version: str, until: datetime) -> None:
-        """Let nobody remove a version before that moment."""
+        """Let nobody remove a version before that moment; a lock that ends later stays."""
         with s3_errors():
-            self._sdk.set_object_retention(self.name, name, Retention(GOVERNANCE, until), version_id=version)
+            try:
+                self._sdk.set_object_retention(self.name, name, Retention(GOVERNANCE, until), version_id=version)
+            except S3Error as error:
+                if error.code not in _DENIALS or not self._is_locked(name, version, until):
+                    raise
 
     def _make(self) -> None:
         try:
@@ -118,9 +122,9 @@ class Bucket:
             if error.code not in _MADE_BY_ANOTHER:
                 raise
 
-    def _is_locked(self, name: str, version: str) -> bool:
+    def _is_locked(self, name: str, version: str, at: datetime) -> bool:
         lock = self._sdk.get_object_retention(self.name, name, version_id=version)
-        return lock is not None and lock.retain_until_date > datetime.now(UTC)
+        return lock is not None and lock.retain_until_date > at
 
 
 def _pieces(answer: BaseHTTPResponse) -> Iterator[bytes]:
