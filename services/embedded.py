@@ -12,7 +12,7 @@ from services.system import System
 from shared.contracts import TOPICS
 from shared.disk import make_folder_durably
 from shared.errors import Conflict
-from shared.housekeeping import Chore, Housekeeping
+from shared.housekeeping import PRUNE_SECONDS, Chore, Housekeeping
 from shared.inspection import is_in_flight
 from shared.messaging.consumer import ConsumerLoop
 from shared.messaging.local_bus import LocalBus
@@ -23,7 +23,6 @@ from shared.timers import TimersLoop
 from shared.wiring import Platform
 
 STOP_SECONDS = 10
-PRUNE_SECONDS = 3600.0
 
 
 class Embedded(System):
@@ -102,9 +101,9 @@ class Embedded(System):
     def _chores(self) -> Iterator[Chore]:
         for loop in self.pipeline.loops:
             if isinstance(loop, Relay):
-                yield Chore(name=f"{loop.name}.prune", every_seconds=PRUNE_SECONDS, run=loop.prune)
-        for name, consumer in self.consumers.items():
-            yield Chore(name=f"{name}.inbox.prune", every_seconds=PRUNE_SECONDS, run=consumer.prune)
+                yield loop.pruning()
+        for consumer in self.consumers.values():
+            yield consumer.pruning()
         yield Chore(name="bus.prune", every_seconds=PRUNE_SECONDS, run=self._prune_bus)
         for service in self.services:
             yield from service.chores

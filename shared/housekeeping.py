@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+PRUNE_SECONDS = 3600.0
+"""How often old rows are cleared away."""
+
 STEP_ROWS = 1000
 """How many rows a chore deletes in one transaction at most, so that nobody waits long for the database."""
 

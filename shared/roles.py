@@ -46,7 +46,6 @@ ROLES = {
 STOP_SECONDS = 10.0
 LOOK_SECONDS = 0.2
 RETRY_SECONDS = 1.0
-PRUNE_SECONDS = 3600.0
 FAILED, KILLED = 70, 75
 """Exit codes: the work ended by a fault; it did not end in time when asked to."""
 
@@ -183,11 +182,10 @@ def _parts(role: str, platform: Platform, service: Service) -> Sequence[Part]:
             relay = Relay(service.database, platform.bus)
             thread = LoopThread("relay", [relay])
             service.database.on_commit(thread.wake)
-            return [thread, _housekeeping(Chore(name="outbox.prune", every_seconds=PRUNE_SECONDS, run=relay.prune))]
+            return [thread, _housekeeping(relay.pruning())]
         case "worker":
             consumer = Consumer(database=service.database, handlers=service.handlers)
-            prune = Chore(name="inbox.prune", every_seconds=PRUNE_SECONDS, run=consumer.prune)
-            return [platform.worker(consumer, service.topics), _housekeeping(prune)]
+            return [platform.worker(consumer, service.topics), _housekeeping(consumer.pruning())]
         case "timers":
             return [
                 LoopThread("timers", [TimersLoop(service.database, service.timer_handlers)]),

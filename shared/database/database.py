@@ -45,7 +45,13 @@ class Database:
         """
         with self._our_errors(), self._dialect.writing() as connection:
             changes = self._dialect.changes(connection)
-            tx = Transaction(connection, source=self.source, clock=self.clock, context=context)
+            tx = Transaction(
+                connection,
+                source=self.source,
+                clock=self.clock,
+                context=context,
+                locks_rows=self._dialect.locks_rows,
+            )
             yield tx
             changed = self._dialect.changes(connection) != changes
             kill_point(f"{self.source}.before_commit")
@@ -75,12 +81,13 @@ class Database:
             yield connection
 
     @contextmanager
-    def holding(self, what: str, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-        """Those of the numbers that no other process holds; this one holds them until the end of the block.
+    def holding(self, what: str, numbers: Sequence[int], *, at_most: int | None = None) -> Iterator[Sequence[int]]:
+        """The first of the numbers that no other process holds; this one holds them until the end of the block.
 
-        A process that does nothing for too long loses them. On SQLite nobody else is asked: all are free.
+        A process that does nothing for too long loses them. On SQLite nobody else is asked: all are free, and none
+        is left to others.
         """
-        with self._our_errors(), self._dialect.holding(what, numbers) as held:
+        with self._our_errors(), self._dialect.holding(what, numbers, at_most) as held:
             yield held
 
     def clock_drift(self) -> timedelta:

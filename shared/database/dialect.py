@@ -30,6 +30,8 @@ class Dialect(Protocol):
     """One server's ways. `failure_of` gives the class of a vendor's error, None for one that is a bug of ours."""
 
     engine: sa.Engine
+    locks_rows: bool
+    """Whether writers lock rows; where one writes at a time there is nothing to lock."""
 
     def writing(self) -> AbstractContextManager[sa.Connection]:
         """A connection that begins a read-write transaction; whoever must wait for others to write waits in it."""
@@ -43,8 +45,8 @@ class Dialect(Protocol):
         """A transaction on tables that a second process waits for; raises `BrokenReferences` at its end."""
         ...
 
-    def holding(self, what: str, numbers: Sequence[int]) -> AbstractContextManager[Sequence[int]]:
-        """Those of the numbers that no other process holds, held until the end of the block."""
+    def holding(self, what: str, numbers: Sequence[int], at_most: int | None) -> AbstractContextManager[Sequence[int]]:
+        """The first of the numbers that no other process holds, held until the end of the block."""
         ...
 
     def changes(self, connection: sa.Connection) -> int:

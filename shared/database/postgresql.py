@@ -65,6 +65,8 @@ _AWAY = frozenset(
 class PostgreSql:
     """See the module, and `shared.database.dialect.Dialect`."""
 
+    locks_rows = True
+
     def __init__(self, url: str, source: str) -> None:
         self._url = sa.make_url(url)
         self._source = source
@@ -117,12 +119,12 @@ class PostgreSql:
             yield connection
 
     @contextmanager
-    def holding(self, what: str, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    def holding(self, what: str, numbers: Sequence[int], at_most: int | None) -> Iterator[Sequence[int]]:
         wanted = sa.func.unnest(sa.cast(list(numbers), sa.ARRAY(sa.Integer))).table_valued("number").render_derived()
         number = wanted.c.number
         is_free = sa.func.pg_try_advisory_xact_lock(_number_of(what), sa.cast(number, sa.Integer))
         with self.engine.begin() as connection:
-            yield list(connection.execute(sa.select(number).where(is_free)).scalars())
+            yield list(connection.execute(sa.select(number).where(is_free).limit(at_most)).scalars())
 
     def changes(self, connection: sa.Connection) -> int:
         return int(connection.info.get("changes", 0))

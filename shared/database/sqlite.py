@@ -29,6 +29,8 @@ _AWAY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQL
 class Sqlite:
     """See the module, and `shared.database.dialect.Dialect`."""
 
+    locks_rows = False
+
     def __init__(self, url: str) -> None:
         self.engine = sa.create_engine(
             url,
@@ -63,7 +65,7 @@ class Sqlite:
                 _check_references(connection)
 
     @contextmanager
-    def holding(self, _what: str, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    def holding(self, _what: str, numbers: Sequence[int], _at_most: int | None) -> Iterator[Sequence[int]]:
         yield numbers
 
     def changes(self, connection: sa.Connection) -> int:

@@ -19,7 +19,7 @@ import structlog
 from shared.contracts import FACTS, Fact, Topic
 from shared.database import Database, Transaction, upsert
 from shared.errors import Rejected, Unavailable, public_name
-from shared.housekeeping import STEP_ROWS
+from shared.housekeeping import PRUNE_SECONDS, STEP_ROWS, Chore
 from shared.killpoints import kill_point
 from shared.messaging.bus import Bus, Record
 from shared.messaging.message import Message
@@ -166,6 +166,10 @@ class Consumer:
         """Note a fact as seen without applying it: should it come again, it has no effect."""
         row = {"consumer": self.name, "ce_id": ce_id, "handled_at": tx.now}
         tx.connection.execute(upsert(inbox, key=INBOX, update=()), [row])
+
+    def pruning(self) -> Chore:
+        """The chore that keeps the inbox small."""
+        return Chore(name=f"{self.name}.inbox.prune", every_seconds=PRUNE_SECONDS, run=self.prune)
 
     def prune(self) -> int:
         """Delete a step of the ids that were seen more than fourteen days ago; returns how many."""

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from shared.database import Database
-from shared.housekeeping import STEP_ROWS
+from shared.housekeeping import PRUNE_SECONDS, STEP_ROWS, Chore
 from shared.killpoints import kill_point
 from shared.messaging.bus import Publisher
 from shared.messaging.message import Message
@@ -22,26 +22,22 @@ BATCH = 500
 class Relay:
     """One service's relay. Rows stay for fourteen days after publication: they are the archive for a re-drive.
 
-    Several may run: what a relay publishes is of shards that it holds alone, so that a key keeps its order. It holds
-    half of them at a time, and leaves the others to another relay.
+    Several may run: what a relay publishes is of shards that it holds alone, so that a key keeps its order. Where
+    another may be, it holds half of them at the most.
     """
 
     def __init__(self, database: Database, bus: Publisher) -> None:
         self.name = f"{database.source}.relay"
         self.database = database
         self.bus = bus
-        self._halves = (range(SHARDS // 2), range(SHARDS // 2, SHARDS))
 
     def step(self, _stop: threading.Event) -> bool:
-        """Publish one batch of each half; True when there was something. Raises `Unavailable` while the bus is away."""
-        published = [self._publish(half) for half in self._halves]
-        return any(published)
-
-    def _publish(self, shards: Sequence[int]) -> bool:
-        if not self._unpublished(shards, limit=1):
+        """Publish one batch; True when there was something. Raises `Unavailable` while the bus is away."""
+        waiting = self._waiting_shards()
+        if not waiting:
             return False
-        with self.database.holding(self.name, shards) as held:
-            rows = self._unpublished(held, limit=BATCH)
+        with self.database.holding(self.name, waiting, at_most=SHARDS // 2) as held:
+            rows = self._unpublished(held)
             if not rows:
                 return False
             kill_point("relay.read")
@@ -52,17 +48,31 @@ class Relay:
             self._mark([row.position for row in rows])
         return True
 
-    def _unpublished(self, shards: Sequence[int], *, limit: int) -> Sequence[Any]:
-        chosen = sa.select(outbox).where(outbox.c.published_at.is_(None), outbox.c.shard.in_(shards))
+    def _waiting_shards(self) -> Sequence[int]:
+        """The shards of what has waited longest, in that order."""
         with self.database.reading() as connection:
-            return connection.execute(chosen.order_by(outbox.c.position).limit(limit)).all()
+            oldest = connection.execute(_oldest(sa.select(outbox.c.shard)))
+            return list(dict.fromkeys(oldest.scalars()))
+
+    def _unpublished(self, shards: Sequence[int]) -> Sequence[Any]:
+        with self.database.reading() as connection:
+            return connection.execute(_oldest(sa.select(outbox).where(outbox.c.shard.in_(shards)))).all()
 
     def _mark(self, positions: list[int]) -> None:
         with self.database.transaction() as tx:
             tx.connection.execute(sa.update(outbox).where(outbox.c.position.in_(positions)).values(published_at=tx.now))
+
+    def pruning(self) -> Chore:
+        """The chore that keeps the outbox small."""
+        return Chore(name=f"{self.name}.prune", every_seconds=PRUNE_SECONDS, run=self.prune)
 
     def prune(self) -> int:
         """Delete a step of the rows that were published more than fourteen days ago; returns how many."""
         with self.database.transaction() as tx:
             old = sa.select(outbox.c.position).where(outbox.c.published_at < tx.now - ARCHIVED).limit(STEP_ROWS)
             return tx.connection.execute(sa.delete(outbox).where(outbox.c.position.in_(old))).rowcount
+
+
+def _oldest(query: sa.Select[Any]) -> sa.Select[Any]:
+    """A batch of what is not published, in order."""
+    return query.where(outbox.c.published_at.is_(None)).order_by(outbox.c.position).limit(BATCH)

@@ -316,6 +316,15 @@ class TestPostgreSql(DatabaseConformance):
             assert sorted(all_of_them) == [0, 1, 2, 3]
         other.close()
 
+    def test_who_takes_some_takes_the_first_and_leaves_the_rest(self) -> None:
+        other = self.opened_again()
+        with (
+            self.database.holding("shards", [3, 1, 0, 2], at_most=2) as first,
+            other.holding("shards", [3, 1, 0, 2]) as second,
+        ):
+            assert (sorted(first), sorted(second)) == ([1, 3], [0, 2])
+        other.close()
+
 
 def make_tables(database: Database) -> None:
     messaging.create_all(database.engine)

@@ -1023,9 +1023,17 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="postgresql: numbers are given to several",
         file="shared/database/postgresql.py",
-        old="            yield list(connection.execute(sa.select(number).where(is_free)).scalars())\n",
+        old="            yield list(connection.execute(sa.select(number).where(is_free).limit(at_most)).scalars())\n",
         new="            yield list(numbers) if is_free is not None else []\n",
         test=_DATABASE + "TestPostgreSql::test_numbers_are_shared_out_among_processes_and_given_back",
+        server="postgresql",
+    ),
+    Breakage(
+        name="postgresql: who takes some leaves nothing",
+        file="shared/database/postgresql.py",
+        old=".where(is_free).limit(at_most))",
+        new=".where(is_free))",
+        test=_DATABASE + "TestPostgreSql::test_who_takes_some_takes_the_first_and_leaves_the_rest",
         server="postgresql",
     ),
     Breakage(
