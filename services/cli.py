@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-import uvicorn
 
 from services.embedded import Embedded, sole_user
 from services.intake.catalogue import load_demo
@@ -24,6 +23,7 @@ from services.topics import add_topics
 from shared.errors import EtmaError, Rejected
 from shared.observability.logs import configure_logs
 from shared.settings import Settings, load_settings
+from shared.web.server import server_of
 from shared.wiring import Platform
 
 app = typer.Typer(
@@ -72,25 +72,12 @@ def serve(
         _greet(system, settings)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            _serve_http(system, settings)
+            server_of(system.app(), host=settings.host, port=settings.port).run()
         except KeyboardInterrupt:
             typer.echo("\nStopped. Everything is kept; the next start goes on from here.")
         finally:
             if not system.stop():
                 typer.echo("A part did not stop within ten seconds; nothing is lost by that.", err=True)
-
-
-def _serve_http(system: Embedded, settings: Settings) -> None:
-    config = uvicorn.Config(
-        system.app(),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-        server_header=False,
-    )
-    uvicorn.Server(config).run()
 
 
 def _greet(system: Embedded, settings: Settings) -> None:

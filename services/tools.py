@@ -14,6 +14,7 @@ from services.operations.commands import Tools
 from services.operations.dead_letters.handlers import DeadLetterDesk
 from services.operations.reconciliation.handlers import Audit
 from services.submission.submissions.receipts import verify
+from services.system import System
 from shared.inspection import Inspection
 from shared.messaging.dead_letters import DeadLetters
 from shared.observability.logs import configure_logs
@@ -47,9 +48,14 @@ def operations_tools() -> Iterator[Tools]:
 @contextmanager
 def _tools_here() -> Iterator[Tools]:
     with opened() as system:
-        with system.submission.database.reading() as connection:
-            keys = system.submission.views.public_keys(connection)
-        yield _tools(system.platform, system.inspections(), system.dead_letters(), keys)
+        yield tools_of(system)
+
+
+def tools_of(system: System) -> Tools:
+    """Tools for services that are composed in this process."""
+    with system.submission.database.reading() as connection:
+        keys = system.submission.views.public_keys(connection)
+    return _tools(system.platform, system.inspections(), system.dead_letters(), keys)
 
 
 @contextmanager

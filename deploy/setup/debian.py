@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 
 
 class CannotSetUp(Exception):
@@ -29,3 +30,13 @@ def need(program: str, *packages: str) -> str:
     if not path:
         raise CannotSetUp(f"{program} is missing. Install it (Debian: apt-get install {' '.join(packages)}).")
     return path
+
+
+def exit_code(set_up: Callable[[], None]) -> int:
+    """Set up, or say what is missing: 0 or 1."""
+    try:
+        set_up()
+    except CannotSetUp as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from deploy.setup.debian import CannotSetUp, need
+from deploy.setup.debian import CannotSetUp, exit_code, need
 
 LOG = Path("/var/log/etma-dockerd.log")
 SECONDS = 60
@@ -44,16 +44,11 @@ def start() -> None:
         time.sleep(0.2)
 
 
-def main() -> int:
-    """Do nothing when an engine answers; else start one, or say what to do."""
-    try:
-        if not answers():
-            start()
-    except CannotSetUp as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+def ensure() -> None:
+    """Do nothing when an engine answers; else start one. Raises `CannotSetUp`."""
+    if not answers():
+        start()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(ensure))

@@ -18,7 +18,7 @@ from typing import IO
 
 from deploy.servers.names import BUILT, RECIPES, ROOT, images_env
 from deploy.setup import docker, programs
-from deploy.setup.debian import CannotSetUp, need
+from deploy.setup.debian import CannotSetUp, exit_code, need
 
 LABEL = "etma.recipe"
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -128,19 +128,13 @@ def _run(command: list[str], given: IO[bytes] | None = None) -> None:
         raise CannotSetUp(f"{' '.join(command)} failed; what it said is above.")
 
 
-def main() -> int:
-    """Have all images, or say what is missing."""
+def main() -> None:
+    """Have all images."""
     names = images_env()
-    try:
-        if not docker.answers():
-            docker.start()
-        for image in IMAGES:
-            have(image, names)
-    except CannotSetUp as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    docker.ensure()
+    for image in IMAGES:
+        have(image, names)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deploy.servers.names import BUILT, RECIPES, ROOT, images_env
 from deploy.servers.postgresql import installed_version
-from deploy.setup.debian import CannotSetUp, install, need
+from deploy.setup.debian import CannotSetUp, exit_code, install, need
 
 OLDEST_GO = (1, 24)
 GO_WHEEL = ROOT / "requirements" / "go.txt"
@@ -104,17 +104,12 @@ def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
         raise CannotSetUp(f"{' '.join(command)} failed; what it said is above.")
 
 
-def main() -> int:
-    """Make all of them, or say what is missing."""
-    try:
-        for name in PROGRAMS:
-            make(name)
-        need_postgresql()
-    except CannotSetUp as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+def main() -> None:
+    """Make all of them."""
+    for name in PROGRAMS:
+        make(name)
+    need_postgresql()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,14 +10,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from services.embedded import Embedded, sole_user
 from services.opening import has_data, replay_clock
-from services.replay.client import Client, Unexpected
+from services.replay.client import Client
 from services.replay.driver import CLIENTS, Pace, Replay
 from services.replay.figures import Figures, figures_of
 from services.replay.journal import Journal
@@ -30,8 +27,7 @@ from shared.errors import Conflict
 from shared.observability.logs import configure_logs
 from shared.settings import Settings, load_settings
 from shared.stepped_clock import SteppedClock
-
-START_SECONDS = 30
+from shared.web.server import HttpThread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,27 +141,13 @@ def _running(settings: Settings) -> Iterator[tuple[Embedded, str]]:
     """The whole system with its web application on a free port of this machine; its address."""
     system = Embedded(settings)
     system.start()
-    config = uvicorn.Config(system.app(), host="127.0.0.1", port=0, log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="http", daemon=True)
-    thread.start()
+    http = HttpThread(system.app(), host="127.0.0.1", port=0)
     try:
-        yield system, _address(server)
+        http.start()
+        yield system, http.address
     finally:
-        server.should_exit = True
-        thread.join(START_SECONDS)
+        http.stop()
         system.stop()
-
-
-def _address(server: uvicorn.Server) -> str:
-    deadline = time.monotonic() + START_SECONDS
-    while not server.started:
-        if time.monotonic() > deadline:
-            detail = "The web application did not start."
-            raise Unexpected(detail)
-        time.sleep(0.01)
-    host, port = server.servers[0].sockets[0].getsockname()
-    return f"http://{host}:{port}"
 
 
 @contextmanager

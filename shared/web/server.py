@@ -1,4 +1,4 @@
-"""The web server of a process, in a thread of its own: it answers whatever the rest of the process does."""
+"""The web server of a process; in a thread of its own it answers whatever the rest of the process does."""
 
 from __future__ import annotations
 
@@ -32,22 +32,27 @@ class Doorway:
         await self.app(scope, receive, send)
 
 
+def server_of(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
+    """The server as every process of ours runs it."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
+    )
+    return uvicorn.Server(config)
+
+
 class HttpThread:
     """Serves an application until it is stopped; port 0 takes a free one."""
 
     def __init__(self, app: ASGIApp, *, host: str, port: int) -> None:
-        config = uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            server_header=False,
-        )
         self._wanted = f"{host}:{port}"
-        self._server = uvicorn.Server(config)
+        self._server = server_of(app, host=host, port=port)
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     def start(self) -> None:

@@ -13,8 +13,6 @@ import httpx2 as httpx
 
 from services.intake.catalogue import take_in
 from services.operations.reconciliation.domain import Report
-from services.operations.reconciliation.handlers import Audit, Question
-from services.submission.submissions.receipts import verify
 from services.system import System
 from shared.inspection import is_in_flight
 from shared.messaging.consumer import stored_offsets
@@ -24,7 +22,7 @@ from tests.support.kafka import KafkaBus, sole_use_of_topics, system_bus
 from tests.support.oulad import environment_of
 from tests.support.processes import Role
 from tests.support.servers import address
-from tests.support.university import PDF, TMA, small_university
+from tests.support.university import PDF, TMA, settled_audit, small_university
 
 SECONDS = 60
 LINE = (
@@ -88,16 +86,7 @@ class Cluster:
 
     def audit(self, receipts: Path | None = None) -> Report:
         """As `etma audit --settled` runs it."""
-        with self.system.submission.database.reading() as connection:
-            keys = self.system.submission.views.public_keys(connection)
-        audit = Audit(
-            self.system.inspections(),
-            self.system.platform.objects,
-            lambda receipt: verify(receipt, keys),
-            self.system.notifier.channel.message_ids,
-        )
-        now = self.system.platform.clock.now()
-        return audit.run(Question(now=now, machine_now=now, receipts=receipts, settled=True))
+        return settled_audit(self.system, receipts)
 
 
 @contextmanager

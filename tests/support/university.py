@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from services.embedded import Embedded
 from services.intake.catalogue import take_in
 from services.operations.reconciliation.domain import Report
-from services.operations.reconciliation.handlers import Audit, Question
+from services.operations.reconciliation.handlers import Question
 from services.submission.catalogue.university import (
     AssignmentEntry,
     GroupEntry,
@@ -25,7 +25,8 @@ from services.submission.catalogue.university import (
     StudentEntry,
     University,
 )
-from services.submission.submissions.receipts import verify
+from services.system import System
+from services.tools import tools_of
 from shared.clock import LONDON, SystemClock
 from shared.contracts import AssignmentKind, LatePolicy, SubmissionCategory
 from tests.support.databases import settings_in
@@ -83,6 +84,12 @@ def time_today() -> date:
     return SystemClock().now().astimezone(LONDON).date()
 
 
+def settled_audit(system: System, receipts: Path | None = None) -> Report:
+    """The audit as `etma audit --settled` runs it."""
+    tools = tools_of(system)
+    return tools.audit.run(Question(now=tools.now(), machine_now=tools.now(), receipts=receipts, settled=True))
+
+
 class Town:
     """A running system with short ways to act in it."""
 
@@ -128,16 +135,7 @@ class Town:
 
     def audit(self, receipts: Path | None = None) -> Report:
         """The audit as `etma audit --settled` runs it."""
-        with self.system.submission.database.reading() as connection:
-            keys = self.system.submission.views.public_keys(connection)
-        audit = Audit(
-            self.system.inspections(),
-            self.system.platform.objects,
-            lambda receipt: verify(receipt, keys),
-            self.system.notifier.channel.message_ids,
-        )
-        now = self.system.platform.clock.now()
-        return audit.run(Question(now=now, machine_now=now, receipts=receipts, settled=True))
+        return settled_audit(self.system, receipts)
 
 
 @contextmanager
