@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
-from shared.errors import EtmaError
+from shared.errors import EtmaError, Unavailable
 from shared.web.envelope import BODY_BYTES
 from shared.web.pages import Pages
 from shared.web.sessions import SignInFirst
@@ -20,6 +20,12 @@ from shared.web.sessions import SignInFirst
 log = structlog.get_logger()
 
 SERVER_ERROR = 500
+
+TRY_AGAIN = (
+    "Nothing you did is wrong. Please try again in a few minutes. "
+    "If you were handing in a file: it was received only if you have a receipt for it."
+)
+"""What an outage means for people; what it is, is in the log and in the answer to programs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +76,9 @@ class Problems:
     def _ours(self, request: Request, error: EtmaError) -> Response:
         if error.status >= SERVER_ERROR:
             _log_failure(request, error)
-        problem = Problem(status=error.status, code=error.code, title=error.title, detail=error.detail)
+        is_outage_for_people = isinstance(error, Unavailable) and not _wants_json(request)
+        detail = TRY_AGAIN if is_outage_for_people else error.detail
+        problem = Problem(status=error.status, code=error.code, title=error.title, detail=detail)
         return self._answer(request, problem, extra=error.extra)
 
     def _invalid(self, request: Request, error: RequestValidationError) -> Response:

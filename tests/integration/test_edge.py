@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from hypothesis import strategies as st
 
 from services.intake.catalogue import take_in
 from services.submission.catalogue.university import StaffEntry, University
+from shared.errors import Unavailable
+from shared.storage.port import ObjectWriter
 from shared.web.sessions import COOKIE
+from tests.support.objects import FilledStore
 from tests.support.university import ANN, OPERATOR, PDF, TMA, TUTOR, Town, running_town
 
 FORM = {"accept": "text/html"}
@@ -157,3 +161,26 @@ def test_a_role_that_is_no_longer_named_is_gone_with_its_sessions(tmp_path: Path
 def name_roles(town: Town, *roles: str) -> None:
     member = StaffEntry.model_validate({"staff_number": TUTOR, "name": "Tess", "roles": roles})
     take_in(town.system, University(staff=(member,)))
+
+
+class ClosedStore(FilledStore):
+    """One that is away, in its vendor's words."""
+
+    def writer(self, key: str) -> AbstractContextManager[ObjectWriter]:
+        raise Unavailable("The object store cannot be reached (MaxRetryError).")
+
+
+def test_an_outage_is_told_to_people_by_what_to_do_and_to_programs_by_what_it_is(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(town.system.submission.hand_in, "objects", ClosedStore(tmp_path / "objects"))
+    file = {"file": ("answer.pdf", PDF, "application/pdf")}
+    headers = {**FORM, **town.token("student", ANN)}
+    page = town.client.post(f"/assignments/{TMA}?key=one-key-of-many", files=file, headers=headers)
+    assert page.status_code == 503
+    assert "Please try again in a few minutes" in page.text
+    assert "only if you have a receipt" in page.text
+    assert "MaxRetryError" not in page.text
+    answer = town.hand_in(ANN)
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert "MaxRetryError" in answer.json()["detail"]

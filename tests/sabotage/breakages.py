@@ -1369,4 +1369,11 @@ BREAKAGES: tuple[Breakage, ...] = (
         new='script_table.c.assignment_id + "/" + script_table.c.work_id > after',
         test="tests/integration/test_marking_lists.py::test_every_script_is_on_one_page",
     ),
+    Breakage(
+        name="problems: people read what a vendor calls an outage",
+        file="shared/web/problems.py",
+        old="        detail = TRY_AGAIN if is_outage_for_people else error.detail\n",
+        new="        detail = error.detail if is_outage_for_people else error.detail\n",
+        test=_EDGE + "test_an_outage_is_told_to_people_by_what_to_do_and_to_programs_by_what_it_is",
+    ),
 )
