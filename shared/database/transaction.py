@@ -83,10 +83,10 @@ class Transaction:
     """One unit of work. Nothing in it is seen by anybody before the edge commits."""
 
     def __init__(
-        self, connection: sa.Connection, *, source: str, clock: Clock, context: Context, locks_rows: bool = True
+        self, connection: sa.Connection, *, source: str, clock: Clock, context: Context, locks_rows: bool
     ) -> None:
         self.connection = connection
-        self._locks_rows = locks_rows
+        self.locks_rows = locks_rows
         self.source = source
         self.context = context
         self._clock = clock
@@ -105,7 +105,7 @@ class Transaction:
         Nothing is to be done on SQLite, where `BEGIN IMMEDIATE` lets one transaction write at a time.
         """
         wanted = sorted(set(keys))
-        if not wanted or not self._locks_rows:
+        if not wanted or not self.locks_rows:
             return
         self._keep(wanted)
         key, these = key_sequence.c.key, sa.any_(sa.cast(wanted, ARRAY(sa.Text)))

@@ -31,9 +31,14 @@ class Server:
         return []
 
 
+def on_a_server(server: Server) -> Transaction:
+    connection = cast("sa.Connection", server)
+    return Transaction(connection, source="marking", clock=ManualClock(), context=SYSTEM, locks_rows=True)
+
+
 def test_a_lock_takes_the_rows_that_are_there_as_well_in_the_order_of_their_keys() -> None:
     server = Server()
-    tx = Transaction(cast("sa.Connection", server), source="marking", clock=ManualClock(), context=SYSTEM)
+    tx = on_a_server(server)
     tx.lock("w2", "w1", "w2")
     (made, made_keys), (locked, locked_keys) = server.asked
     assert (made.startswith("INSERT INTO key_sequence"), made_keys) == (True, ["w1", "w2"])
@@ -44,7 +49,7 @@ def test_a_lock_takes_the_rows_that_are_there_as_well_in_the_order_of_their_keys
 
 def test_a_lock_of_nothing_asks_nothing() -> None:
     server = Server()
-    tx = Transaction(cast("sa.Connection", server), source="marking", clock=ManualClock(), context=SYSTEM)
+    tx = on_a_server(server)
     tx.lock()
     assert server.asked == []
 
