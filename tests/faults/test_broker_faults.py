@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -10,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from deploy.servers.kafka import KafkaProcess
 from shared.errors import Unavailable
 from shared.messaging.bus import Record
 from shared.messaging.kafka_bus import DELIVERY_SECONDS, KafkaBus, servers_in
 from shared.messaging.message import Message
 from tests.conformance.test_bus import a_message
-from tests.support.brokers import Broker, own_broker
 from tests.support.kafka import make_topic
 
 pytestmark = [
@@ -26,9 +28,11 @@ pytestmark = [
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    with own_broker(tmp_path / "broker") as broker:
-        yield broker
+def broker(tmp_path: Path) -> Iterator[KafkaProcess]:
+    broker = KafkaProcess(tmp_path / "broker")
+    broker.start()
+    yield broker
+    broker.kill()
     gc.collect()  # sockets on which kafka-python met nobody; it leaves them to the collector
 
 
@@ -41,14 +45,15 @@ class _Slowly(list[Message]):
             yield message
 
 
-def test_what_expired_in_the_relay_is_not_overtaken_by_what_came_after_it(broker: Broker) -> None:
+def test_what_expired_in_the_relay_is_not_overtaken_by_what_came_after_it(broker: KafkaProcess) -> None:
     topic = "etma.test.v1"
-    make_topic(broker.url, topic, partitions=1)
-    bus = KafkaBus(servers_in(broker.url), [topic])
+    make_topic(broker.address, topic, partitions=1)
+    bus = KafkaBus(servers_in(broker.address), [topic])
     first, second, third = (a_message(topic, "key", value) for value in (b"1", b"2", b"3"))
     bus.append([first])
-    broker.freeze()
-    back = threading.Timer(DELIVERY_SECONDS + 1, broker.thaw)  # the second has expired then, the third has not
+    signal_to(broker, signal.SIGSTOP)
+    expired = DELIVERY_SECONDS + 1  # the second is then, the third is not
+    back = threading.Timer(expired, signal_to, (broker, signal.SIGCONT))
     back.start()
     with pytest.raises(Unavailable, match="broker"):
         bus.append(_Slowly([second, third]))
@@ -56,6 +61,11 @@ def test_what_expired_in_the_relay_is_not_overtaken_by_what_came_after_it(broker
     bus.append([second, third])
     assert first_copies(bus.read(topic, 0, offset=0, limit=10)) == [b"1", b"2", b"3"]
     bus.close()
+
+
+def signal_to(broker: KafkaProcess, number: signal.Signals) -> None:
+    assert broker.pid is not None
+    os.kill(broker.pid, number)
 
 
 def first_copies(records: Sequence[Record]) -> list[bytes]:
