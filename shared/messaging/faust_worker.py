@@ -24,7 +24,7 @@ from faust.types import TP
 
 from shared.contracts import Topic
 from shared.errors import Unavailable, public_name
-from shared.messaging.consumer import Consumer, Partition, Stopped
+from shared.messaging.consumer import Consumer, Partition, Stopped, stored_offsets
 from shared.messaging.kafka_bus import KafkaBus, record_of, servers_in
 from shared.messaging.observed_ends import note_ends
 
@@ -37,7 +37,11 @@ LOOK_SECONDS = 1.0
 STUCK_SECONDS = 60.0
 SILENT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 5.0
+METADATA_MILLISECONDS = 10_000
+"""How soon a topic that was away, or has more partitions, is taken up."""
 STOP_SECONDS = 8.0
+
+Place = tuple[str, int]
 
 log = structlog.get_logger()
 
@@ -56,6 +60,7 @@ class FaustWorker:
         self._topics = {topic.name: topic for topic in topics}
         self._feed = _Feed(consumer, KafkaBus(servers, list(self._topics)), self._topics)
         self._stop = threading.Event()
+        self._left = True
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     @classmethod
@@ -73,7 +78,7 @@ class FaustWorker:
 
     def join(self, timeout_seconds: float) -> bool:
         self._thread.join(timeout_seconds)
-        return not self._thread.is_alive()
+        return self._left and not self._thread.is_alive()
 
     def problems(self) -> Mapping[str, str]:
         problem = self.failed.get(self.name) or self._feed.problem()
@@ -81,30 +86,42 @@ class FaustWorker:
 
     def _run(self) -> None:
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # two short outages are 1,650 lines
+        runner = asyncio.Runner()
         try:
-            asyncio.run(self._live())
+            runner.run(self._live())
         except Exception as error:
             self.failed[self.name] = f"stopped: {public_name(error)}"
             log.critical("worker.failed", worker=self.name, exc_info=error)
         finally:
             self._feed.close()
+            if self._left:
+                runner.close()
 
     async def _live(self) -> None:
-        await self._topics_are_there()
+        if not await self._topics_are_there():
+            return
         app = _application(self.name, self._servers, self._feed, list(self._topics))
         app.loop = asyncio.get_running_loop()
         app.finalize()
         await app.start()
-        while not (self._stop.is_set() or app.should_stop):
-            await self._feed.look()
+        watching = asyncio.create_task(self._feed.watch())
+        while not (self._stop.is_set() or app.should_stop or self._feed.failure or watching.done()):
+            self._feed.seen_at = time.monotonic()
             await asyncio.sleep(LOOK_SECONDS / 4)
-        crashed = app.crash_reason if app.crashed else None
+        failure = self._feed.failure or app.crash_reason or (watching.exception() if watching.done() else None)
         self._feed.leave()
-        await asyncio.wait_for(app.stop(), STOP_SECONDS)
-        if crashed:
-            raise crashed
+        watching.cancel()
+        await self._leave(app)
+        if failure:
+            raise failure
 
-    async def _topics_are_there(self) -> None:
+    async def _leave(self, app: _App) -> None:
+        """Leave the group; without a broker Faust waits for minutes, also when cancelled, and is left as it is."""
+        done, _ = await asyncio.wait([asyncio.ensure_future(app.stop())], timeout=STOP_SECONDS)
+        self._left = bool(done)
+
+    async def _topics_are_there(self) -> bool:
+        """Waits for them; False when the worker is to stop before."""
         while not self._stop.is_set():
             try:
                 missing = await asyncio.to_thread(self._feed.bus.missing)
@@ -112,8 +129,9 @@ class FaustWorker:
             except Unavailable as error:
                 missing, self._feed.waits = [""], f"waits: {error.code}"
             if not missing:
-                return
+                return True
             await asyncio.sleep(LOOK_SECONDS)
+        return False
 
 
 @dataclass
@@ -124,60 +142,82 @@ class _Feed:
     bus: KafkaBus
     topics: Mapping[str, Topic]
     waits: str = "waits: has not joined yet"
+    unseen: str = ""
     joined: bool = False
     leaving: bool = False
+    failure: Exception | None = None
     seen_at: float = field(default_factory=time.monotonic)
     kafka: Any = None
-    _topic_ids: dict[str, str] = field(default_factory=dict)
-    _since: dict[TP, float] = field(default_factory=dict)
-    _ends: dict[TP, int] = field(default_factory=dict)
-    _look_at: float = 0.0
-    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(HANDLERS, "handler"))
+    _topic_ids: Mapping[str, str] = field(default_factory=dict)
+    _behind: Mapping[Place, tuple[int, float]] = field(default_factory=dict)
+    _noted: Mapping[Place, tuple[str, int]] = field(default_factory=dict)
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(HANDLERS + 1, "handler"))
 
     def problem(self) -> str:
         """What keeps the worker from moving, in words for everybody; empty when nothing does."""
         now = time.monotonic()
         if self.consumer.stopped:
             return f"stopped: {self.consumer.stopped}"
-        if self.waits:
-            return self.waits
+        if self.waits or self.unseen:
+            return self.waits or self.unseen
         if now - self.seen_at > SILENT_SECONDS:
             return f"its event loop has been silent for {now - self.seen_at:.0f} s"
         if not self.joined or not self._has_coordinator():
             return "waits: the group's coordinator is not known"
-        stuck = [tp for tp, since in self._since.copy().items() if now - since > STUCK_SECONDS]
-        return f"no progress in {stuck[0].topic}/{stuck[0].partition}" if stuck else ""
+        stuck = [place for place, (_, since) in self._behind.items() if now - since > STUCK_SECONDS]
+        return f"no progress in {stuck[0][0]}/{stuck[0][1]}" if stuck else ""
 
     def _has_coordinator(self) -> bool:
         """A dead broker shows nowhere else: state, crash flag and assignment all stay as they were."""
         client = self.kafka._thread._consumer if self.kafka else None  # noqa: SLF001 - Faust shows it nowhere
         return client is not None and client._coordinator.coordinator_id is not None  # noqa: SLF001 - nor aiokafka
 
-    async def look(self) -> None:
-        """Notes that the event loop lives, and now and then where the log ends: others have no broker to ask."""
-        self.seen_at = time.monotonic()
-        if self.seen_at < self._look_at or not self.joined:
-            return
-        self._look_at = self.seen_at + LOOK_SECONDS
-        ends = await self.kafka.highwaters(*self.kafka.assignment())
-        if ends != self._ends:
-            places = {(tp.topic, tp.partition): (self._topic_ids[tp.topic], end) for tp, end in ends.items()}
+    async def watch(self) -> None:
+        """Look at the log again and again, for as long as it runs."""
+        while True:
+            assigned = self.kafka.assignment() if self.joined else set()
             try:
-                await self._in_thread(note_ends, self.consumer.database, self.consumer.name, places)
-            except Unavailable:
-                return
-            self._ends = dict(ends)
+                await self._in_thread(self._look, [(tp.topic, tp.partition) for tp in assigned])
+                self.unseen = ""
+            except Unavailable as error:
+                self.unseen = f"waits: {error.code}"
+            except Stopped:
+                pass  # the consumer says so itself
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _look(self, assigned: Sequence[Place]) -> None:
+        """Sees topics that were made anew and partitions that do not move, and notes where the log ends.
+
+        Others have no broker to ask.
+        """
+        known, ends = self._topic_ids, self.bus.end_offsets()
+        self._topic_ids = self.bus.topic_ids()
+        anew = {topic for topic, known_id in known.items() if known_id != self._topic_ids[topic]}
+        if anew:  # Faust would pass over every offset that it had seen in the old one, or not even ask for them
+            places = [(topic, number) for topic, number in ends if topic in anew]
+            self.consumer.begin([self._found(*place, self.bus.first_offset(*place), ends[place]) for place in places])
+        with self.consumer.database.reading() as connection:
+            applied = stored_offsets(connection, self.consumer.name)
+        now = time.monotonic()
+        self._behind = {
+            place: self._behind[place] if self._behind.get(place, (-1,))[0] == applied[place] else (applied[place], now)
+            for place in assigned
+            if place in applied and applied[place] < ends[place] and self.topics[place[0]].offsets == "contiguous"
+        }
+        noted = {place: (self._topic_ids[place[0]], ends[place]) for place in sorted(assigned)}
+        if noted != self._noted:
+            note_ends(self.consumer.database, self.consumer.name, noted)
+            self._noted = noted
 
     async def begin(self, first: Mapping[TP, int], ends: Mapping[TP, int]) -> Mapping[TP, int]:
         """Where each assigned partition goes on, or its first offset when stopped; waits for the database."""
         self.waits = ""
         while not self.leaving:
             try:
-                self._topic_ids |= {
-                    topic: await self._in_thread(self.bus.topic_id, topic) for topic in {tp.topic for tp in first}
-                }
-                found = await self._in_thread(self.consumer.begin, [self._partition(tp, first, ends) for tp in first])
-                return {TP(*place): offset for place, offset in found.items()}
+                self._topic_ids = await self._in_thread(self.bus.topic_ids)
+                found = [self._found(tp.topic, tp.partition, first[tp], ends[tp]) for tp in first]
+                places = await self._in_thread(self.consumer.begin, found)
+                return {TP(*place): offset for place, offset in places.items()}
             except Stopped:
                 break
             except Unavailable as error:
@@ -187,22 +227,24 @@ class _Feed:
                 self.waits = "" if self.joined else self.waits
         return first
 
-    def _partition(self, tp: TP, first: Mapping[TP, int], ends: Mapping[TP, int]) -> Partition:
+    def _found(self, topic: str, number: int, first: int, end: int) -> Partition:
         return Partition(
-            topic=self.topics[tp.topic],
-            number=tp.partition,
-            topic_id=self._topic_ids[tp.topic],
-            first_offset=first[tp],
-            end_offset=ends[tp],
+            topic=self.topics[topic],
+            number=number,
+            topic_id=self._topic_ids[topic],
+            first_offset=first,
+            end_offset=end,
         )
 
     async def handle(self, app: faust.App, messages: Sequence[Any]) -> None:
-        """Apply messages of one partition; leaving in between is safe, they will be read again."""
-        tp, tries = TP(messages[0].topic, messages[0].partition), 0
-        self._since.setdefault(tp, time.monotonic())
-        while not (self.leaving or app.rebalancing or app.should_stop):
+        """Apply messages of one partition; leaving in between is safe, they will be read again.
+
+        What the consumer itself could not decide about is a bug: it ends the worker, with nothing passed over.
+        """
+        tries = 0
+        while messages and not (self.leaving or app.rebalancing or app.should_stop):
             try:
-                await self._in_thread(self._apply, tp, messages)
+                await self._in_thread(self._apply, messages)
                 break
             except Unavailable as error:
                 tries += 1
@@ -211,11 +253,14 @@ class _Feed:
                 self.waits = ""
             except Stopped:
                 await asyncio.sleep(LOOK_SECONDS)
-        self._since.pop(tp, None)
+            except Exception as error:  # noqa: BLE001 - raised here, it would be an acknowledgement
+                self.failure = error
+                self.leave()
 
-    def _apply(self, tp: TP, messages: Sequence[Any]) -> None:
+    def _apply(self, messages: Sequence[Any]) -> None:
         records = [record_of(message) for message in messages]
-        self.consumer.handle(self.topics[tp.topic], tp.partition, records, topic_id=self._topic_ids[tp.topic])
+        topic = self.topics[records[0].topic]
+        self.consumer.handle(topic, records[0].partition, records, topic_id=self._topic_ids[topic.name])
 
     async def _in_thread(self, call: Any, *given: Any) -> Any:  # noqa: ANN401 - as run_in_executor
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *given)
@@ -276,6 +321,7 @@ def _application(name: str, servers: Sequence[str], feed: _Feed, topics: Sequenc
         topic_disable_leader=True,
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=METADATA_MILLISECONDS,
         broker_commit_interval=1.0,
         broker_session_timeout=6.0,
         broker_heartbeat_interval=1.0,
@@ -295,8 +341,9 @@ def _consume(app: _App, feed: _Feed, topic: Any) -> None:  # noqa: ANN401 - Faus
             batch, queue = [event], stream.channel.queue
             while len(batch) < BATCH and not queue.empty():
                 batch.append(queue.get_nowait())
-            generation = event.message.generation_id
-            await feed.handle(app, [one.message for one in batch if one.message.generation_id == generation])
+            await feed.handle(
+                app, [one.message for one in batch if one.message.generation_id == app.consumer_generation_id]
+            )
             for one in batch[1:]:
                 one.ack()  # only the lag that Kafka shows depends on it
 

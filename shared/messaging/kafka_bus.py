@@ -116,10 +116,14 @@ class KafkaBus:
         return records
 
     def partitions(self, topic: str) -> int:
-        return len(self._described(topic)["partitions"])
+        return len(self._described(topic)[topic]["partitions"])
 
     def topic_id(self, topic: str) -> str:
-        return str(self._described(topic)["topic_id"])
+        return str(self._described(topic)[topic]["topic_id"])
+
+    def topic_ids(self) -> Mapping[str, str]:
+        """Of all topics of this bus, by one question; see `topic_id`."""
+        return {name: str(found["topic_id"]) for name, found in self._described(*self.topics).items()}
 
     def missing(self) -> list[str]:
         """The topics of this bus that the brokers do not have."""
@@ -138,16 +142,16 @@ class KafkaBus:
             if name in self.__dict__:
                 self.__dict__.pop(name).close()
 
-    def _described(self, topic: str) -> Mapping[str, Any]:
+    def _described(self, *topics: str) -> Mapping[str, Any]:
         with self._asking, self._failures():
-            (found,) = self._admin.describe_topics([topic])
-        if found["error_code"]:
-            raise TopicMissing(f"{topic} is missing on the broker. Run `etma topics apply`.")
-        described: Mapping[str, Any] = found
-        return described
+            found = {each["name"]: each for each in self._admin.describe_topics(list(topics))}
+        missing = [topic for topic in topics if found[topic]["error_code"]]
+        if missing:
+            raise TopicMissing(f"{', '.join(missing)}: missing on the broker. Run `etma topics apply`.")
+        return found
 
     def _offsets(self, which: OffsetSpec, *topics: str) -> dict[tuple[str, int], int]:
-        counts = {topic: self.partitions(topic) for topic in topics}
+        counts = {topic: len(found["partitions"]) for topic, found in self._described(*topics).items()}
         places = [TopicPartition(topic, part) for topic, count in counts.items() for part in range(count)]
         with self._asking, self._failures():
             found = self._admin.list_partition_offsets(dict.fromkeys(places, which))

@@ -13,12 +13,25 @@ from pathlib import Path
 import pytest
 
 from deploy.servers.kafka import KafkaProcess
+from services.system import System
 from shared.errors import Unavailable
 from shared.messaging.bus import Record
+from shared.messaging.faust_worker import FaustWorker
 from shared.messaging.kafka_bus import DELIVERY_SECONDS, KafkaBus, servers_in
 from shared.messaging.message import Message
+from shared.roles import KILLED
+from shared.settings import Settings
 from tests.conformance.test_bus import a_message
-from tests.support.kafka import make_topic
+from tests.integration.operations_house import received
+from tests.support.databases import ManualClock, make_database
+from tests.support.kafka import make_topic, make_topics_anew
+from tests.support.oulad import environment_of
+from tests.support.pipe import effects_metadata
+from tests.support.processes import roles
+from tests.support.worker_house import WorkerHouse, a_topic, wait_until
+
+WORKS = [f"w{number}" for number in range(40)]
+ROUNDS = 3
 
 pytestmark = [
     pytest.mark.cluster,
@@ -52,8 +65,9 @@ def test_what_expired_in_the_relay_is_not_overtaken_by_what_came_after_it(broker
     first, second, third = (a_message(topic, "key", value) for value in (b"1", b"2", b"3"))
     bus.append([first])
     signal_to(broker, signal.SIGSTOP)
-    expired = DELIVERY_SECONDS + 1  # the second is then, the third is not
-    back = threading.Timer(expired, signal_to, (broker, signal.SIGCONT))
+    back = threading.Timer(
+        DELIVERY_SECONDS + 1, signal_to, (broker, signal.SIGCONT)
+    )  # the second has expired then, the third has not
     back.start()
     with pytest.raises(Unavailable, match="broker"):
         bus.append(_Slowly([second, third]))
@@ -71,3 +85,48 @@ def signal_to(broker: KafkaProcess, number: signal.Signals) -> None:
 def first_copies(records: Sequence[Record]) -> list[bytes]:
     """What a consumer's inbox lets through."""
     return list(dict.fromkeys(record.value for record in records))
+
+
+@pytest.fixture
+def house(broker: KafkaProcess, tmp_path: Path) -> Iterator[WorkerHouse]:
+    database = make_database(effects_metadata, tmp_path, "marking", ManualClock())
+    house = WorkerHouse(broker.address, a_topic(), database)
+    make_topic(broker.address, house.topic.name, partitions=4)
+    yield house
+    house.close()
+
+
+def test_a_broker_that_dies_under_load_costs_nothing_and_is_seen(house: WorkerHouse, broker: KafkaProcess) -> None:
+    with house.worker() as worker:
+        for number in range(1, ROUNDS + 1):
+            outage = threading.Thread(target=restart, args=(broker, worker))
+            outage.start()
+            for work in WORKS:
+                house.send_for_certain(received(work, version=number))
+            outage.join()
+        wait_until(lambda: len(house.effects()) >= ROUNDS * len(WORKS))
+        assert worker.failed == {}
+    assert house.versions_of_each() == {work: list(range(1, ROUNDS + 1)) for work in WORKS}
+
+
+def restart(broker: KafkaProcess, worker: FaustWorker) -> None:
+    """Kill the broker, wait until the worker says that it is not ready, and start it again."""
+    wait_until(lambda: not worker.problems())
+    broker.kill()
+    wait_until(lambda: bool(worker.problems()), seconds=15)
+    broker.start()
+
+
+def test_a_worker_ends_in_time_while_its_broker_is_dead(
+    broker: KafkaProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ETMA_TEST_KAFKA", broker.address)
+    make_topics_anew()
+    System(Settings(data_dir=tmp_path / "var")).platform.close()
+    environment = environment_of(tmp_path / "var", {"ETMA_BUS_URL": broker.address, "ETMA_LOG_LEVEL": "ERROR"})
+    with roles(environment, "marking.worker") as running:
+        worker = running["marking.worker"]
+        worker.wait_until_ready()
+        broker.kill()
+        wait_until(lambda: bool(worker.readiness()))
+        assert worker.stop() == KILLED  # in time; it could tell nobody that it left

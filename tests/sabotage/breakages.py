@@ -46,6 +46,7 @@ _REMOTE = "tests/integration/test_remote_sessions.py::"
 _INSPECTION = "tests/integration/test_inspection_api.py::"
 _AWAY = "tests/integration/test_remote_service.py::"
 _SERVERS = "tests/unit/test_server_processes.py::"
+_WORKER = "tests/integration/test_faust_worker.py::"
 _CONSUMER = "shared/messaging/consumer.py"
 
 BREAKAGES: tuple[Breakage, ...] = (
@@ -1375,5 +1376,58 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="        detail = TRY_AGAIN if is_outage_for_people else error.detail\n",
         new="        detail = error.detail if is_outage_for_people else error.detail\n",
         test=_EDGE + "test_an_outage_is_told_to_people_by_what_to_do_and_to_programs_by_what_it_is",
+    ),
+    Breakage(
+        name="relay: a second one takes what the first holds",
+        file="shared/messaging/relay.py",
+        old="            rows = self._unpublished(held, limit=BATCH)\n",
+        new="            rows = self._unpublished([*held, *shards], limit=BATCH)\n",
+        test="tests/integration/test_relays.py",
+        server="postgresql",
+    ),
+    Breakage(
+        name="worker: a bug is an acknowledgement",
+        file="shared/messaging/faust_worker.py",
+        old="                self.failure = error\n",
+        new="                raise error from None\n",
+        test=_WORKER + "test_a_bug_outside_of_the_handlers_ends_the_worker_and_passes_over_nothing",
+        server="kafka",
+    ),
+    Breakage(
+        name="worker: a topic is made anew behind its back",
+        file="shared/messaging/log_watch.py",
+        old="        if anew:\n",
+        new="        if anew - anew:\n",
+        test="tests/unit/test_log_watch.py::test_a_topic_made_anew_stops_the_consumer_also_where_it_reads_nothing",
+    ),
+    Breakage(
+        name="worker: a partition that stands still is not seen",
+        file="shared/messaging/log_watch.py",
+        old="before[place][0] == offset",
+        new="before[place][0] != offset",
+        test="tests/unit/test_log_watch.py::test_a_partition_that_has_records_and_does_not_move_is_named",
+    ),
+    Breakage(
+        name="worker: an outage is passed over",
+        file="shared/messaging/faust_worker.py",
+        old="                tries += 1\n",
+        new="                break\n",
+        test=_WORKER + "test_infrastructure_that_is_away_is_waited_for_and_the_worker_says_so",
+        server="kafka",
+    ),
+    Breakage(
+        name="worker: nobody hears where the log ends",
+        file="shared/messaging/log_watch.py",
+        old="        if places != self._noted:\n",
+        new="        if places == self._noted != {}:\n",
+        test="tests/unit/test_log_watch.py::test_where_the_log_ends_is_noted_for_those_who_have_no_broker",
+    ),
+    Breakage(
+        name="worker: a thread of its vendor's keeps the process",
+        file="shared/messaging/faust_worker.py",
+        old="        self.daemon = True\n",
+        new="",
+        test="tests/faults/test_broker_faults.py::test_a_worker_ends_in_time_while_its_broker_is_dead",
+        server="kafka",
     ),
 )

@@ -27,6 +27,7 @@ def run_broken(breakage: Breakage) -> str:
             source = ROOT / part
             ignore = shutil.ignore_patterns("__pycache__")
             shutil.copytree(source, copy / part, ignore=ignore) if source.is_dir() else shutil.copy(source, copy / part)
+        (copy / "build").symlink_to(ROOT / "build")  # servers that tests start for themselves
         file = copy / breakage.file
         text = file.read_text(encoding="utf-8")
         if text.count(breakage.old) != 1:
