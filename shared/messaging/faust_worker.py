@@ -21,12 +21,13 @@ import faust
 import structlog
 from faust.transport.drivers import aiokafka
 from faust.types import TP
+from mode.threads import WorkerThread
 
 from shared.contracts import Topic
 from shared.errors import Unavailable, public_name
-from shared.messaging.consumer import Consumer, Partition, Stopped, stored_offsets
+from shared.messaging.consumer import Consumer, Stopped
 from shared.messaging.kafka_bus import KafkaBus, record_of, servers_in
-from shared.messaging.observed_ends import note_ends
+from shared.messaging.log_watch import LogWatch
 
 BATCH = 500
 BUFFER = 4096
@@ -34,14 +35,9 @@ BUFFER = 4096
 HANDLERS = 4
 """Partitions that are handled at once."""
 LOOK_SECONDS = 1.0
-STUCK_SECONDS = 60.0
 SILENT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 5.0
-METADATA_MILLISECONDS = 10_000
-"""How soon a topic that was away, or has more partitions, is taken up."""
-STOP_SECONDS = 8.0
-
-Place = tuple[str, int]
+STOP_SECONDS = 6.0
 
 log = structlog.get_logger()
 
@@ -58,7 +54,8 @@ class FaustWorker:
         self.failed: dict[str, str] = {}
         self._servers = servers
         self._topics = {topic.name: topic for topic in topics}
-        self._feed = _Feed(consumer, KafkaBus(servers, list(self._topics)), self._topics)
+        bus = KafkaBus(servers, list(self._topics))
+        self._feed = _Feed(consumer, bus, self._topics, LogWatch(consumer, bus, self._topics))
         self._stop = threading.Event()
         self._left = True
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
@@ -141,6 +138,7 @@ class _Feed:
     consumer: Consumer
     bus: KafkaBus
     topics: Mapping[str, Topic]
+    log: LogWatch
     waits: str = "waits: has not joined yet"
     unseen: str = ""
     joined: bool = False
@@ -148,9 +146,6 @@ class _Feed:
     failure: Exception | None = None
     seen_at: float = field(default_factory=time.monotonic)
     kafka: Any = None
-    _topic_ids: Mapping[str, str] = field(default_factory=dict)
-    _behind: Mapping[Place, tuple[int, float]] = field(default_factory=dict)
-    _noted: Mapping[Place, tuple[str, int]] = field(default_factory=dict)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(HANDLERS + 1, "handler"))
 
     def problem(self) -> str:
@@ -164,8 +159,7 @@ class _Feed:
             return f"its event loop has been silent for {now - self.seen_at:.0f} s"
         if not self.joined or not self._has_coordinator():
             return "waits: the group's coordinator is not known"
-        stuck = [place for place, (_, since) in self._behind.items() if now - since > STUCK_SECONDS]
-        return f"no progress in {stuck[0][0]}/{stuck[0][1]}" if stuck else ""
+        return self.log.stuck(now=now)
 
     def _has_coordinator(self) -> bool:
         """A dead broker shows nowhere else: state, crash flag and assignment all stay as they were."""
@@ -177,7 +171,7 @@ class _Feed:
         while True:
             assigned = self.kafka.assignment() if self.joined else set()
             try:
-                await self._in_thread(self._look, [(tp.topic, tp.partition) for tp in assigned])
+                await self._in_thread(lambda places=assigned: self.log.look(places, now=time.monotonic()))
                 self.unseen = ""
             except Unavailable as error:
                 self.unseen = f"waits: {error.code}"
@@ -185,38 +179,12 @@ class _Feed:
                 pass  # the consumer says so itself
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _look(self, assigned: Sequence[Place]) -> None:
-        """Sees topics that were made anew and partitions that do not move, and notes where the log ends.
-
-        Others have no broker to ask.
-        """
-        known, ends = self._topic_ids, self.bus.end_offsets()
-        self._topic_ids = self.bus.topic_ids()
-        anew = {topic for topic, known_id in known.items() if known_id != self._topic_ids[topic]}
-        if anew:  # Faust would pass over every offset that it had seen in the old one, or not even ask for them
-            places = [(topic, number) for topic, number in ends if topic in anew]
-            self.consumer.begin([self._found(*place, self.bus.first_offset(*place), ends[place]) for place in places])
-        with self.consumer.database.reading() as connection:
-            applied = stored_offsets(connection, self.consumer.name)
-        now = time.monotonic()
-        self._behind = {
-            place: self._behind[place] if self._behind.get(place, (-1,))[0] == applied[place] else (applied[place], now)
-            for place in assigned
-            if place in applied and applied[place] < ends[place] and self.topics[place[0]].offsets == "contiguous"
-        }
-        noted = {place: (self._topic_ids[place[0]], ends[place]) for place in sorted(assigned)}
-        if noted != self._noted:
-            note_ends(self.consumer.database, self.consumer.name, noted)
-            self._noted = noted
-
     async def begin(self, first: Mapping[TP, int], ends: Mapping[TP, int]) -> Mapping[TP, int]:
         """Where each assigned partition goes on, or its first offset when stopped; waits for the database."""
         self.waits = ""
         while not self.leaving:
             try:
-                self._topic_ids = await self._in_thread(self.bus.topic_ids)
-                found = [self._found(tp.topic, tp.partition, first[tp], ends[tp]) for tp in first]
-                places = await self._in_thread(self.consumer.begin, found)
+                places = await self._in_thread(self.log.begin, first, ends)
                 return {TP(*place): offset for place, offset in places.items()}
             except Stopped:
                 break
@@ -226,15 +194,6 @@ class _Feed:
             finally:
                 self.waits = "" if self.joined else self.waits
         return first
-
-    def _found(self, topic: str, number: int, first: int, end: int) -> Partition:
-        return Partition(
-            topic=self.topics[topic],
-            number=number,
-            topic_id=self._topic_ids[topic],
-            first_offset=first,
-            end_offset=end,
-        )
 
     async def handle(self, app: faust.App, messages: Sequence[Any]) -> None:
         """Apply messages of one partition; leaving in between is safe, they will be read again.
@@ -260,7 +219,7 @@ class _Feed:
     def _apply(self, messages: Sequence[Any]) -> None:
         records = [record_of(message) for message in messages]
         topic = self.topics[records[0].topic]
-        self.consumer.handle(topic, records[0].partition, records, topic_id=self._topic_ids[topic.name])
+        self.consumer.handle(topic, records[0].partition, records, topic_id=self.log.topic_ids[topic.name])
 
     async def _in_thread(self, call: Any, *given: Any) -> Any:  # noqa: ANN401 - as run_in_executor
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *given)
@@ -273,10 +232,25 @@ class _Feed:
         self.bus.close()
 
 
+class _DaemonThread(WorkerThread):
+    """A thread that does not keep a process from ending: without a broker, aiokafka's does not end."""
+
+    def __init__(self, service: Any, **given: Any) -> None:  # noqa: ANN401 - as mode has it
+        super().__init__(service, **given)
+        self.daemon = True
+
+
+class _KafkaThread(aiokafka.AIOKafkaConsumerThread):
+    Worker = _DaemonThread
+
+
 class _KafkaConsumer(aiokafka.Consumer):
     """Faust's consumer, on the progress of the database."""
 
     app: _App
+
+    def _new_consumer_thread(self) -> _KafkaThread:
+        return _KafkaThread(self, loop=self.loop, beacon=self.beacon)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Called after each assignment; `perform_seek` takes what it returns for committed."""
@@ -321,7 +295,6 @@ def _application(name: str, servers: Sequence[str], feed: _Feed, topics: Sequenc
         topic_disable_leader=True,
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
-        consumer_metadata_max_age_ms=METADATA_MILLISECONDS,
         broker_commit_interval=1.0,
         broker_session_timeout=6.0,
         broker_heartbeat_interval=1.0,

@@ -121,10 +121,6 @@ class KafkaBus:
     def topic_id(self, topic: str) -> str:
         return str(self._described(topic)[topic]["topic_id"])
 
-    def topic_ids(self) -> Mapping[str, str]:
-        """Of all topics of this bus, by one question; see `topic_id`."""
-        return {name: str(found["topic_id"]) for name, found in self._described(*self.topics).items()}
-
     def missing(self) -> list[str]:
         """The topics of this bus that the brokers do not have."""
         with self._asking, self._failures():

@@ -135,7 +135,7 @@ def test_a_topic_made_anew_under_a_worker_stops_it(tmp_path: Path) -> None:
             wait_until(lambda: len(house.effects()) == 3 * len(WORKS))
         with new_topic(house.topic.name, partitions=1):
             house.send(*(received(work, version=4) for work in WORKS))
-            wait_until(lambda: "made anew" in worker.problems().get("marking.worker", ""))
+            wait_until(lambda: "made anew" in worker.problems().get("marking.worker", ""), seconds=20)
             assert len(house.effects()) == 3 * len(WORKS)
     house.close()
 
