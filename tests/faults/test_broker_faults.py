@@ -24,7 +24,7 @@ from shared.settings import Settings
 from tests.conformance.test_bus import a_message
 from tests.integration.operations_house import received
 from tests.support.databases import ManualClock, make_database
-from tests.support.kafka import make_topic, make_topics_anew
+from tests.support.kafka import make_topic, sole_use_of_topics
 from tests.support.oulad import environment_of
 from tests.support.pipe import effects_metadata
 from tests.support.processes import roles
@@ -65,9 +65,8 @@ def test_what_expired_in_the_relay_is_not_overtaken_by_what_came_after_it(broker
     first, second, third = (a_message(topic, "key", value) for value in (b"1", b"2", b"3"))
     bus.append([first])
     signal_to(broker, signal.SIGSTOP)
-    back = threading.Timer(
-        DELIVERY_SECONDS + 1, signal_to, (broker, signal.SIGCONT)
-    )  # the second has expired then, the third has not
+    expired = DELIVERY_SECONDS + 1  # the second is then, the third is not
+    back = threading.Timer(expired, signal_to, (broker, signal.SIGCONT))
     back.start()
     with pytest.raises(Unavailable, match="broker"):
         bus.append(_Slowly([second, third]))
@@ -121,10 +120,9 @@ def test_a_worker_ends_in_time_while_its_broker_is_dead(
     broker: KafkaProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ETMA_TEST_KAFKA", broker.address)
-    make_topics_anew()
     System(Settings(data_dir=tmp_path / "var")).platform.close()
     environment = environment_of(tmp_path / "var", {"ETMA_BUS_URL": broker.address, "ETMA_LOG_LEVEL": "ERROR"})
-    with roles(environment, "marking.worker") as running:
+    with sole_use_of_topics(), roles(environment, "marking.worker") as running:
         worker = running["marking.worker"]
         worker.wait_until_ready()
         broker.kill()

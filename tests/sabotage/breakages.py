@@ -948,6 +948,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="            producer.abandon()\n            with suppress(KafkaError):\n",
         new="            with suppress(OSError):\n",
         test="tests/faults/test_broker_faults.py::test_what_expired_in_the_relay_is_not_overtaken_by_what_came_after_it",
+        server="kafka",
     ),
     Breakage(
         name="postgresql: a commit need not be durable",
@@ -1380,8 +1381,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="relay: a second one takes what the first holds",
         file="shared/messaging/relay.py",
-        old="            rows = self._unpublished(held, limit=BATCH)\n",
-        new="            rows = self._unpublished([*held, *shards], limit=BATCH)\n",
+        old="            rows = self._unpublished(held)\n",
+        new="            rows = self._unpublished([*held, *waiting])\n",
         test="tests/integration/test_relays.py",
         server="postgresql",
     ),
