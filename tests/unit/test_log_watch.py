@@ -25,8 +25,9 @@ def pipe(tmp_path: Path) -> Pipe:
 def watch(pipe: Pipe, *topics: Topic) -> LogWatch:
     """Of a worker that has read all there was."""
     pipe.flow()
-    log = LogWatch(pipe.consumer, pipe.bus, {topic.name: topic for topic in topics or TOPICS})
-    ends = pipe.bus.end_offsets()
+    known = {topic.name: topic for topic in topics or TOPICS}
+    log = LogWatch(pipe.consumer, pipe.bus, known)
+    ends = {place: end for place, end in pipe.bus.end_offsets().items() if place[0] in known}
     log.begin(dict.fromkeys(ends, 0), ends)
     return log
 
