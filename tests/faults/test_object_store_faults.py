@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-import uuid
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +13,14 @@ from deploy.servers.objects import MinioProcess
 from shared.errors import Unavailable
 from shared.storage.s3.writer import PART_BYTES
 from shared.storage.s3_store import S3Store
-from tests.support.university import ANN, BEN, PDF, Town, running_town
+from tests.support.outcomes import Outcome, outcome
+from tests.support.students import Students
+from tests.support.university import Town, running_town
 
 pytestmark = pytest.mark.cluster
 
-STUDENTS = 4
 WORKS = 100
 KILLS = 5
-SECONDS = 60
 
 
 @pytest.fixture
@@ -46,38 +42,17 @@ def address_of(minio: MinioProcess) -> str:
 
 
 def test_a_store_that_dies_again_and_again_costs_patience_and_no_work(
-    town: Town, minio: MinioProcess, tmp_path: Path
+    town: Town, minio: MinioProcess, tmp_path: Path, judge: Callable[[Outcome], None]
 ) -> None:
-    journal = tmp_path / "receipts"
-    journal.mkdir()
-    with ThreadPoolExecutor(STUDENTS) as students:
-        handing_in = [students.submit(hand_in_at_last, town, journal, number) for number in range(WORKS)]
+    students = Students(town.hand_in, tmp_path / "receipts", works=WORKS)
+    with students.handing_in():
         for _ in range(KILLS):
             time.sleep(random.uniform(0.1, 1.0))
             minio.kill()
             time.sleep(random.uniform(0.1, 1.0))
             minio.start()
-        answers = sum((student.result() for student in handing_in), Counter[int]())
-    assert answers[201] == WORKS
-    assert answers.keys() == {201, 503}
-    town.settle()
-    report = town.audit(journal)
-    assert report.violations == []
-    assert (report.counts["receipts"], report.counts["versions"]) == (WORKS, WORKS)
-
-
-def hand_in_at_last(town: Town, journal: Path, number: int) -> Counter[int]:
-    """Try until there is a receipt, and keep it; how often each status was answered."""
-    answers = Counter[int]()
-    hand_in = partial(town.hand_in, (ANN, BEN)[number % 2], content=PDF + str(number).encode(), key=str(uuid.uuid4()))
-    deadline = time.monotonic() + SECONDS
-    while (answer := hand_in()).status_code == 503:
-        answers[503] += 1
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    answers[answer.status_code] += 1
-    (journal / f"{number}.jws").write_text(answer.json()["receipt"], encoding="ascii")
-    return answers
+    assert students.unknown > 0
+    judge(outcome("object store killed", hits=KILLS, students=students, line=town))
 
 
 def test_while_the_store_is_away_students_are_told_and_nothing_is_half_done(town: Town, minio: MinioProcess) -> None:

@@ -22,7 +22,7 @@ from tests.support.kafka import KafkaBus, sole_use_of_topics, system_bus
 from tests.support.oulad import environment_of
 from tests.support.processes import Role
 from tests.support.servers import address
-from tests.support.university import PDF, TMA, settled_audit, small_university
+from tests.support.university import ANN, BEN, CY, PDF, TMA, settled_audit, small_university
 
 SECONDS = 60
 LINE = (
@@ -43,19 +43,22 @@ LINE = (
 
 @dataclass
 class Cluster:
-    """A composed system to look at, and the environment of processes on the same servers."""
+    """A composed system to look at, and the environment of processes on the same servers.
+
+    The students have signed in: `tokens` by person.
+    """
 
     system: System
     bus: KafkaBus
     environment: dict[str, str]
     folder: Path
+    tokens: dict[str, str]
 
     def hand_in(self, api: Role, person: str, *, content: bytes = PDF, key: str | None = None) -> httpx.Response:
-        token = self.system.identity.sessions.sign_in(role="student", identifier=person)
         return httpx.post(
             f"{api.url}/api/v1/assignments/{TMA}/submissions",
             files={"file": ("answer.pdf", content, "application/pdf")},
-            headers={"authorization": f"Bearer {token}", "idempotency-key": key or str(uuid.uuid4())},
+            headers={"authorization": f"Bearer {self.tokens[person]}", "idempotency-key": key or str(uuid.uuid4())},
             trust_env=False,
             timeout=SECONDS,
         )
@@ -102,6 +105,8 @@ def new_cluster(folder: Path) -> Iterator[Cluster]:
         urls = {f"ETMA_{name.upper()}_DATABASE_URL": settings.database_of(name) for name in SERVICES}
         own = {"ETMA_BUS_URL": address("kafka"), "ETMA_OBJECTS_URL": objects, "ETMA_LOG_LEVEL": "WARNING"}
         environment = environment_of(folder / "var", {**urls, **own, "ETMA_DIGEST_WINDOW_SECONDS": "0"})
-        yield Cluster(system, bus, environment, folder)
+        sign_in = system.identity.sessions.sign_in
+        tokens = {person: sign_in(role="student", identifier=person) for person in (ANN, BEN, CY)}
+        yield Cluster(system, bus, environment, folder, tokens)
         bus.close()
         system.platform.close()

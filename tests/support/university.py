@@ -29,6 +29,7 @@ from services.system import System
 from services.tools import tools_of
 from shared.clock import LONDON, SystemClock
 from shared.contracts import AssignmentKind, LatePolicy, SubmissionCategory
+from shared.messaging.bus import Bus
 from tests.support.databases import settings_in
 
 PDF = b"%PDF-1.4\nmy answer\n"
@@ -122,12 +123,18 @@ class Town:
     def post(self, path: str, role: str, person: str) -> httpx.Response:
         return self.client.post(path, headers=self.token(role, person))
 
-    def settle(self) -> None:
-        """Wait until nothing is in flight; fails after twenty seconds."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+    @property
+    def bus(self) -> Bus:
+        return self.system.bus
+
+    def settle(self) -> float:
+        """Wait until nothing is in flight; the seconds it took. Fails after twenty."""
+        began = time.monotonic()
         while not self.system.is_settled():
-            assert time.monotonic() < deadline, {n: i.status() for n, i in self.system.inspections().items()}
+            statuses = {name: inspection.status() for name, inspection in self.system.inspections().items()}
+            assert time.monotonic() - began < SETTLE_SECONDS, statuses
             time.sleep(0.02)
+        return time.monotonic() - began
 
     def rows(self, service: str, kind: str) -> list[dict[str, object]]:
         """All rows of a service's inspection stream."""
