@@ -6,6 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.disk import make_folder_durably, put_durably
+from shared.errors import Unavailable
+
+
+class NoTimeYet(Unavailable):
+    """The replay has not said yet what time it is."""
+
+    code = "no_time_yet"
+    title = "The replay has not begun"
 
 
 class SteppedClock:
@@ -21,8 +29,14 @@ class SteppedClock:
         self._read: tuple[tuple[int, int], datetime] | None = None
 
     def now(self) -> datetime:
-        """Read the file again when it is another one than before: every move puts a new file in its place."""
-        found = self.path.stat()
+        """Read the file again when it is another one than before: every move puts a new file in its place.
+
+        Raises `NoTimeYet` before the first move.
+        """
+        try:
+            found = self.path.stat()
+        except FileNotFoundError as error:
+            raise NoTimeYet(f"{self.path} does not hold a moment yet; the replay writes it.") from error
         which = (found.st_ino, found.st_mtime_ns)
         if self._read is None or self._read[0] != which:
             self._read = which, datetime.fromisoformat(self.path.read_text(encoding="ascii"))

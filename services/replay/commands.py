@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from services.cluster import ClusterSystem
 from services.embedded import Embedded, sole_user
 from services.opening import has_data, replay_clock
-from services.replay.client import Client
+from services.replay.client import Addresses, Client
 from services.replay.driver import CLIENTS, Pace, Replay
 from services.replay.figures import Figures, figures_of
 from services.replay.journal import Journal
@@ -57,17 +58,24 @@ def add_replay(app: typer.Typer) -> None:
         size: Annotated[
             int | None, typer.Option(min=LEAST_BYTES, max=MOST_BYTES, help="Bytes of every file; else log-normal.")
         ] = None,
+        submission: Annotated[
+            list[str] | None,
+            typer.Option(help="Where submission answers, when a system runs already; more take turns."),
+        ] = None,
+        marking: Annotated[list[str] | None, typer.Option(help="The same of marking.")] = None,
         rate: Annotated[str, typer.Option(help="`max`, or how many a second, such as 20/s.")] = "max",
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
     ) -> None:
         """Replay a presentation of OULAD in simulated time; killed at any moment, the same command goes on.
 
-        Needs ETMA_REPLAY=1 and in ETMA_DATA_DIR a folder that holds nothing but this replay. Exit 1 when something was
-        lost, duplicated, buried or refused.
+        Needs ETMA_REPLAY=1 and in ETMA_DATA_DIR a folder that holds nothing but this replay. Serves itself what it
+        replays; with --submission and --marking a system of processes does, whose ETMA_CLOCK_URL names the clock in
+        that folder, stepped+file://FOLDER/replay/clock. Exit 1 when something was lost, duplicated, buried or refused.
         """
+        addresses = _addresses(submission or (), marking or ())
         order = Order(presentation=presentation, limit=limit, size_bytes=size)
         pace = Pace(size_bytes=size, per_second=_per_second(rate))
-        figures = _replay(make_plan(read_dataset(folder, presentation), limit=limit), order, pace)
+        figures = _replay(make_plan(read_dataset(folder, presentation), limit=limit), order, pace, addresses)
         _print(figures, as_json=as_json)
         raise typer.Exit(0 if figures.clean else 1)
 
@@ -84,14 +92,20 @@ def _per_second(rate: str) -> float | None:
     return per_second
 
 
-def _replay(plan: Plan, order: Order, pace: Pace) -> Figures:
+def _addresses(submission: Sequence[str], marking: Sequence[str]) -> Addresses | None:
+    if bool(submission) != bool(marking):
+        raise typer.BadParameter("both are needed, or neither", param_hint="--submission and --marking")
+    return Addresses(submission=submission, marking=marking) if submission else None
+
+
+def _replay(plan: Plan, order: Order, pace: Pace, addresses: Addresses | None) -> Figures:
     settings = _settings()
     configure_logs(settings.command_log_level)
     with sole_user(settings.data_dir):
         clock = _clock(settings, plan, order)
         journal = Journal(settings.data_dir / "replay")
-        with _running(settings) as (system, address), _progress(plan.handings_in) as on_progress:
-            client = Client(address, connections=CLIENTS)
+        with _system(settings, addresses) as (system, places), _progress(plan.handings_in) as on_progress:
+            client = Client(places, connections=CLIENTS)
             replay = Replay(system, clock, client, journal, pace=pace, on_progress=on_progress)
             try:
                 replay.run(plan)
@@ -136,15 +150,32 @@ def _clock(settings: Settings, plan: Plan, order: Order) -> SteppedClock:
     return clock
 
 
+def _system(
+    settings: Settings, addresses: Addresses | None
+) -> AbstractContextManager[tuple[Embedded | ClusterSystem, Addresses]]:
+    return _embedded(settings) if addresses is None else _cluster(settings, addresses)
+
+
 @contextmanager
-def _running(settings: Settings) -> Iterator[tuple[Embedded, str]]:
-    """The whole system with its web application on a free port of this machine; its address."""
+def _cluster(settings: Settings, addresses: Addresses) -> Iterator[tuple[ClusterSystem, Addresses]]:
+    """The system whose processes run elsewhere."""
+    system = ClusterSystem(settings)
+    try:
+        system.platform.claim_time()
+        yield system, addresses
+    finally:
+        system.platform.close()
+
+
+@contextmanager
+def _embedded(settings: Settings) -> Iterator[tuple[Embedded, Addresses]]:
+    """The whole system with its web application on a free port of this machine."""
     system = Embedded(settings)
     system.start()
     http = HttpThread(system.app(), host="127.0.0.1", port=0)
     try:
         http.start()
-        yield system, http.address
+        yield system, Addresses(submission=[http.address], marking=[http.address])
     finally:
         http.stop()
         system.stop()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from services.cluster import ClusterSystem
 from services.embedded import Embedded
 from services.intake.catalogue import person_refs, take_in
 from services.replay.client import Client, Unexpected
@@ -43,7 +44,7 @@ class Replay:
 
     def __init__(
         self,
-        system: Embedded,
+        system: Embedded | ClusterSystem,
         clock: SteppedClock,
         client: Client,
         journal: Journal,

@@ -28,6 +28,7 @@ _AT_ONCE = "tests/conformance/test_interleaved_"
 _ROLES = "tests/integration/test_roles.py::"
 _EDGE = "tests/integration/test_edge.py::"
 _WEB = "tests/unit/test_web_edge.py::"
+_CLUSTER = "tests/integration/test_cluster_system.py::"
 _ENROLMENTS = "tests/integration/test_enrolments.py::"
 _PARTS = "tests/faults/test_power_parts.py::"
 _MIGRATIONS = "tests/unit/test_migrations.py::"
@@ -1430,5 +1431,33 @@ BREAKAGES: tuple[Breakage, ...] = (
         new="",
         test="tests/faults/test_broker_faults.py::test_a_worker_ends_in_time_while_its_broker_is_dead",
         server="kafka",
+    ),
+    Breakage(
+        name="cluster: only what was ever read counts as unread",
+        file="services/cluster.py",
+        old="places[service.name].get(place, 0) == end",
+        new="places[service.name].get(place, end) == end",
+        test=_CLUSTER + "test_a_fact_that_one_service_has_not_read_is_in_flight_though_it_never_began",
+    ),
+    Breakage(
+        name="cluster: it is at rest with facts that wait for the bus",
+        file="services/cluster.py",
+        old="    return is_in_flight(service.database) or service.in_flight()\n",
+        new="    return service.in_flight()\n",
+        test=_CLUSTER + "test_a_fact_that_waits_for_the_bus_is_in_flight",
+    ),
+    Breakage(
+        name="cluster: a replay ends when the broker dies",
+        file="services/cluster.py",
+        old="        except Unavailable:\n",
+        new="        except RecursionError:\n",
+        test=_CLUSTER + "test_it_is_not_known_to_be_at_rest_while_the_broker_is_away",
+    ),
+    Breakage(
+        name="clock: a process that starts before its replay ends",
+        file="shared/stepped_clock.py",
+        old="class NoTimeYet(Unavailable):",
+        new="class NoTimeYet(Exception):",
+        test="tests/unit/test_simulation.py::test_before_a_replay_begins_its_processes_wait_for_the_time",
     ),
 )

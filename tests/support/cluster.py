@@ -11,14 +11,14 @@ from pathlib import Path
 
 import httpx2 as httpx
 
+from services.cluster import ClusterSystem
 from services.intake.catalogue import take_in
+from services.opening import replay_clock
 from services.operations.reconciliation.domain import Report
-from services.system import System
-from shared.inspection import is_in_flight
-from shared.messaging.consumer import stored_offsets
+from shared.settings import Settings
 from tests.support.buckets import own_bucket
-from tests.support.databases import SERVICES, settings_in
-from tests.support.kafka import KafkaBus, sole_use_of_topics, system_bus
+from tests.support.databases import settings_in
+from tests.support.kafka import sole_use_of_topics
 from tests.support.oulad import environment_of
 from tests.support.processes import Role
 from tests.support.servers import address
@@ -39,6 +39,11 @@ LINE = (
     "notifier.sender",
     "notifier.timers",
 )
+"""What one piece of work needs; a process of each."""
+
+ALL = (*LINE, "marking.api", "notifier.api", "operations.api", "submission.timers")
+TWICE = (*ALL, *(f"{name}.2" for name in ALL))
+"""Two processes of each role."""
 
 
 @dataclass
@@ -48,8 +53,7 @@ class Cluster:
     The students have signed in: `tokens` by person.
     """
 
-    system: System
-    bus: KafkaBus
+    system: ClusterSystem
     environment: dict[str, str]
     folder: Path
     tokens: dict[str, str]
@@ -66,26 +70,11 @@ class Cluster:
     def settle(self) -> float:
         """Wait until nothing is in flight; the seconds it took. Fails after a minute."""
         began = time.monotonic()
-        while not self._is_settled():
+        while not self.system.is_settled():
             statuses = {name: inspection.status() for name, inspection in self.system.inspections().items()}
             assert time.monotonic() - began < SECONDS, statuses
             time.sleep(0.2)
         return time.monotonic() - began
-
-    def _is_settled(self) -> bool:
-        before = self._positions()
-        moving = any(is_in_flight(each.database) or each.in_flight() for each in self.system.services)
-        ends = self.bus.end_offsets()
-        read = all(ends[place] == offset for offsets in before.values() for place, offset in offsets.items())
-        return read and not moving and before == self._positions()
-
-    def _positions(self) -> dict[str, dict[tuple[str, int], int]]:
-        """Where each consumer goes on, and how much each service has said."""
-        found = {}
-        for service in self.system.services:
-            with service.database.reading() as connection:
-                found[service.name] = stored_offsets(connection, service.name)
-        return found
 
     def audit(self, receipts: Path | None = None) -> Report:
         """As `etma audit --settled` runs it."""
@@ -98,15 +87,30 @@ def new_cluster(folder: Path) -> Iterator[Cluster]:
 
     `ETMA_TEST_DATABASES` says PostgreSQL.
     """
-    with sole_use_of_topics(), own_bucket(address("s3"), "worm=preferred&retention_days=1") as objects:
-        settings = settings_in(folder / "var", bus_url=address("kafka"), objects_url=objects, digest_window_seconds=0)
-        system, bus = System(settings), system_bus()
+    with own_places(folder / "var") as settings:
+        system = ClusterSystem(settings)
         take_in(system, small_university())
-        urls = {f"ETMA_{name.upper()}_DATABASE_URL": settings.database_of(name) for name in SERVICES}
-        own = {"ETMA_BUS_URL": address("kafka"), "ETMA_OBJECTS_URL": objects, "ETMA_LOG_LEVEL": "WARNING"}
-        environment = environment_of(folder / "var", {**urls, **own, "ETMA_DIGEST_WINDOW_SECONDS": "0"})
         sign_in = system.identity.sessions.sign_in
         tokens = {person: sign_in(role="student", identifier=person) for person in (ANN, BEN, CY)}
-        yield Cluster(system, bus, environment, folder, tokens)
-        bus.close()
+        yield Cluster(system, environment_for(settings), folder, tokens)
         system.platform.close()
+
+
+@contextmanager
+def own_places(data_dir: Path) -> Iterator[Settings]:
+    """Settings with databases, topics and a bucket of their own on the servers; `ETMA_TEST_DATABASES` as above."""
+    with sole_use_of_topics(), own_bucket(address("s3"), "worm=preferred&retention_days=1") as objects:
+        yield settings_in(data_dir, bus_url=address("kafka"), objects_url=objects, digest_window_seconds=0)
+
+
+def in_replayed_time(settings: Settings) -> Settings:
+    """In the time of the replay in the data folder."""
+    clock_url = f"stepped+file://{replay_clock(settings.data_dir)}"
+    return settings.model_copy(update={"replay": True, "clock_url": clock_url})
+
+
+def environment_for(settings: Settings) -> dict[str, str]:
+    """The environment of processes with these settings."""
+    given = settings.model_dump(mode="json", exclude_unset=True)
+    own = {f"ETMA_{name.upper()}": str(value) for name, value in given.items()}
+    return environment_of(settings.data_dir, {**own, "ETMA_LOG_LEVEL": "WARNING"})

@@ -80,7 +80,3 @@ def _make_topics_anew() -> None:
     finally:
         admin.close()
     apply(servers, plan)
-
-
-def system_bus() -> KafkaBus:
-    return KafkaBus.from_url(address("kafka"))

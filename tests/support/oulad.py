@@ -145,10 +145,12 @@ def assert_whole(found: Mapping[str, Any]) -> None:
     assert {found[name] for name in ("refused", "held", "dead_letters", "lost", "duplicated")} == {0}
 
 
-def assert_audit_clean(data_dir: Path) -> None:
+def assert_audit_clean(data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
     """`etma audit` from the receipts that the clients kept finds nothing."""
     receipts = data_dir / "replay" / "receipts"
-    done = etma("audit", "--receipts", str(receipts), "--settled", "--json", data_dir=data_dir, environment={})
+    done = etma(
+        "audit", "--receipts", str(receipts), "--settled", "--json", data_dir=data_dir, environment=environment or {}
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     counts = json.loads(done.stdout)["counts"]
     claimed = counts["objects"] - counts.get("objects_unclaimed", 0)

@@ -17,6 +17,7 @@ import httpx2 as httpx
 
 SECONDS = 30
 STOP_SECONDS = 12
+REPLAYED = ("submission.api", "marking.api")
 
 
 @dataclass
@@ -79,16 +80,24 @@ class Role:
         return code
 
 
+def replay_options(running: Mapping[str, Role]) -> list[str]:
+    """Where `etma replay` finds all processes that take work in and give it to tutors."""
+    return [f"--{role.service}={role.url}" for role in running.values() if f"{role.service}.{role.role}" in REPLAYED]
+
+
 @contextmanager
 def roles(environment: Mapping[str, str], *wanted: str) -> Iterator[dict[str, Role]]:
-    """Processes named like `marking.worker`, all started and none waited for; killed at the end."""
+    """Processes named like `marking.worker` or, the second, `marking.worker.2`; killed at the end.
+
+    All are started and none is waited for.
+    """
     ports = {name: free_port() for name in wanted}
     places = {
         f"ETMA_{name.removesuffix('.api').upper()}_URL": f"http://127.0.0.1:{port}"
         for name, port in ports.items()
         if name.endswith(".api")
     }
-    started = {name: Role(*name.split("."), {**environment, **places}, ports[name]) for name in wanted}
+    started = {name: Role(*name.split(".")[:2], {**environment, **places}, ports[name]) for name in wanted}
     with contextlib.ExitStack() as stack:
         for role in started.values():
             stack.callback(role.kill)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from shared.database import Database
+from shared.errors import Unavailable
 from shared.messaging.tables import key_sequence, time_source
 from shared.simulation import OtherTime, claim_time
+from shared.stepped_clock import SteppedClock
 from tests.support.databases import ManualClock, make_database
 
 
@@ -69,3 +72,11 @@ def test_who_begins_while_another_one_does_waits_and_goes_by_it(database: Databa
         same.result()
         with pytest.raises(OtherTime):
             other.result()
+
+
+def test_before_a_replay_begins_its_processes_wait_for_the_time(tmp_path: Path) -> None:
+    clock = SteppedClock(tmp_path / "replay" / "clock")
+    with pytest.raises(Unavailable, match="does not hold a moment yet"):
+        clock.now()
+    clock.move_to(datetime(2013, 10, 7, tzinfo=UTC))
+    assert clock.now() == datetime(2013, 10, 7, tzinfo=UTC)
