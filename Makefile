@@ -81,6 +81,11 @@ clean: ## Remove the environment and caches; data in var/ stays
 test-cluster: setup browser programs $(if $(ETMA_TEST_KAFKA),,images) ## All tests that need real servers; started as containers, unless the environment has their addresses
 	@CHROMIUM=$$(cat $(VENV)/browser) $(BIN)/python -m tests.support.containers $(BIN)/python -m pytest -m cluster -n 2 --dist loadfile
 
+.PHONY: bench
+bench: setup programs $(if $(ETMA_TEST_KAFKA),,images) ## Measure it beside a bare floor and tusd: a quarter of an hour, on a machine that does nothing else
+	@$(BIN)/python -m deploy.setup.programs tusd
+	@$(BIN)/python -m tests.support.containers $(BIN)/python -m bench
+
 .PHONY: images
 images: setup ## Have the servers' images, built from packages where there are none; starts a Docker engine if none runs
 	@$(BIN)/python -m deploy.setup.images

@@ -1,6 +1,6 @@
 """Has the servers' programs: PostgreSQL of the distribution, the others from Go's and Java's registries.
 
-They are in `build/servers`, for images and plain processes alike; one of the version in `deploy/images.env` stays.
+`python -m deploy.setup.programs [NAME …]`. They are in `build/servers`, for images and plain processes alike; one of the version in `deploy/images.env` stays.
 """
 
 from __future__ import annotations
@@ -105,10 +105,11 @@ def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
 
 
 def main() -> None:
-    """Make all of them."""
-    for name in PROGRAMS:
+    """Make those that the command line names, else all that tests need."""
+    for name in sys.argv[1:] or PROGRAMS:
         make(name)
-    need_postgresql()
+    if not sys.argv[1:]:
+        need_postgresql()
 
 
 if __name__ == "__main__":
