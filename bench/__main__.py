@@ -6,9 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import uploads
+from bench import large, latency, relaying, uploads
 
-REPORTS: Mapping[str, Callable[..., str]] = {"uploads": uploads.report}
+REPORTS: Mapping[str, Callable[..., str]] = {
+    "uploads": uploads.report,
+    "latency": latency.report,
+    "relay": relaying.report,
+    "large": large.report,
+}
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Has the servers' programs: PostgreSQL of the distribution, the others from Go's and Java's registries.
 
-`python -m deploy.setup.programs [NAME …]`. They are in `build/servers`, for images and plain processes alike; one of the version in `deploy/images.env` stays.
+They are in `build/servers`, for images and plain processes alike; one of the version in `deploy/images.env` stays.
+`python -m deploy.setup.programs [NAME …]`.
 """
 
 from __future__ import annotations
