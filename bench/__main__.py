@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import large, latency, relaying, uploads
+from bench import large, latency, relaying, uploads, working
 
 REPORTS: Mapping[str, Callable[..., str]] = {
     "uploads": uploads.report,
     "latency": latency.report,
     "relay": relaying.report,
+    "worker": working.report,
     "large": large.report,
 }
 
