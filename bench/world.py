@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.client import Target, form
+from services.cluster import ClusterSystem
 from services.intake.catalogue import take_in
 from services.submission.catalogue.university import (
     AssignmentEntry,
@@ -25,8 +26,9 @@ from services.submission.catalogue.university import (
 from services.system import System
 from shared.contracts import AssignmentKind
 from tests.support.cluster import LINE, Cluster, new_cluster
-from tests.support.databases import close_all
+from tests.support.databases import close_all, settings_in
 from tests.support.processes import Role, roles
+from tests.support.serving import served
 from tests.support.university import time_today
 
 ASSIGNMENT = "B100-26J-TMA01"
@@ -99,6 +101,17 @@ def line(found: Cluster) -> Iterator[Line]:
             role.wait_until_ready()
         found.settle()
         yield Line(found, running)
+
+
+@contextmanager
+def one_process(folder: Path) -> Iterator[tuple[Cluster, Target]]:
+    """The embedded system, served, and its API; what looks at it from outside opens the same files."""
+    os.environ.pop("ETMA_TEST_DATABASES", None)
+    system = ClusterSystem(settings_in(folder / "var"))
+    take_in(system, university())
+    with served(folder / "var") as server:
+        yield Cluster(system, {}, folder, {}), target_of(system, server.port)
+    system.platform.close()
 
 
 def target_of(system: System, port: int) -> Target:
