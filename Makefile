@@ -86,6 +86,10 @@ bench: setup programs $(if $(ETMA_TEST_KAFKA),,images) ## Measure it beside a ba
 	@$(BIN)/python -m deploy.setup.programs tusd
 	@$(BIN)/python -m tests.support.containers $(BIN)/python -m bench
 
+.PHONY: faults
+faults: setup compiler programs $(if $(ETMA_TEST_KAFKA),,images) ## Kill servers and processes, cut the power, and print what became of the work
+	@CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m tests.support.containers $(BIN)/python -m pytest tests/faults -n 2 --dist loadfile
+
 .PHONY: images
 images: setup ## Have the servers' images, built from packages where there are none; starts a Docker engine if none runs
 	@$(BIN)/python -m deploy.setup.images

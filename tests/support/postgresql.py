@@ -16,8 +16,9 @@ import sqlalchemy as sa
 
 from tests.support.servers import address
 
-_made: list[str] = []
-_templates: dict[str, str] = {}
+_made: list[sa.URL] = []
+_templates: dict[tuple[str, str], str] = {}
+"""Of a server and what it is filled with, the name of the database."""
 
 
 def are_wanted() -> bool:
@@ -29,37 +30,42 @@ def new_database(template: str = "template0") -> str:
     """The URL of a new database: an empty one, or a copy of the template."""
     name = f"etma_test_{secrets.token_hex(6)}"
     order = "LOCALE_PROVIDER icu ICU_LOCALE 'en-GB'" if template == "template0" else ""
-    with _server().connect() as connection:
+    with _server(address("postgresql")).connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template} {order}")
-    _made.append(name)
-    return _url(name)
+    url = sa.make_url(address("postgresql")).set(database=name)
+    _made.append(url)
+    return url.render_as_string(hide_password=False)
 
 
 def new_copy(of: str, fill: Callable[[str], None]) -> str:
     """The URL of a new database as `fill` makes one, given an empty one's URL; it is filled once a process."""
-    return new_database(_filled(of, fill))
+    return new_database(_filled((address("postgresql"), of), fill))
 
 
-def _filled(of: str, fill: Callable[[str], None]) -> str:
-    if of not in _templates:
+def _filled(place: tuple[str, str], fill: Callable[[str], None]) -> str:
+    if place not in _templates:
         url = new_database()
         fill(url)
-        _templates[of] = str(sa.make_url(url).database)
-    return _templates[of]
-
-
-def _url(name: str) -> str:
-    return sa.make_url(address("postgresql")).set(database=name).render_as_string(hide_password=False)
+        _templates[place] = str(sa.make_url(url).database)
+    return _templates[place]
 
 
 @cache
-def _server() -> sa.Engine:
+def _server(url: str) -> sa.Engine:
     atexit.register(drop_all)  # for programs that tests start
-    return sa.create_engine(address("postgresql"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    return sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+
+def forget(server: str) -> None:
+    """A server that will not come back, by its address, has taken its databases with it."""
+    port = sa.make_url(server).port
+    _made[:] = [url for url in _made if url.port != port]
 
 
 def drop_all() -> None:
     """Drop what was made in this process."""
     while _made:
-        with _server().connect() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {_made.pop()} WITH (FORCE)")
+        url = _made.pop()
+        server = url.set(database="postgres").render_as_string(hide_password=False)
+        with _server(server).connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {url.database} WITH (FORCE)")

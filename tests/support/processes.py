@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import httpx2 as httpx
 
-SECONDS = 30
+SECONDS = 60
 STOP_SECONDS = 12
 REPLAYED = ("submission.api", "marking.api")
 
@@ -30,10 +30,11 @@ class Role:
     port: int
     process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
+    def start(self, **more: str) -> None:
+        """With more in its environment than it has at other times."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", f"services.{self.service}", self.role],
-            env=os.environ | self.environment | {"ETMA_PORT": str(self.port)},
+            env=os.environ | self.environment | {"ETMA_PORT": str(self.port)} | more,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -69,6 +70,14 @@ class Role:
             assert self.process.poll() is None, self.process.communicate()[1]
             assert time.monotonic() < deadline, found
             time.sleep(0.05)
+
+    def die_at(self, point: str) -> None:
+        """Start it anew and wait until it has been killed at this point (`shared/killpoints.py`)."""
+        self.kill()
+        self.start(ETMA_KILL_POINT=point)
+        assert self.process is not None
+        _, complaints = self.process.communicate(timeout=SECONDS)
+        assert self.process.returncode == -signal.SIGKILL, complaints
 
     def kill(self) -> None:
         """As a power cut would, as far as this process is concerned."""
