@@ -53,21 +53,18 @@ class Students:
         key = str(uuid.uuid4())
         deadline = time.monotonic() + PATIENCE_SECONDS
         for failures in count():
-            receipt = self._attempt(number, key)
-            if receipt is not None:
-                (self.journal / f"{number}.jws").write_text(receipt, encoding="ascii")
+            answer = self._attempt(number, key)
+            if answer is not None and answer.status_code == 201:
+                (self.journal / f"{number}.jws").write_text(answer.json()["receipt"], encoding="ascii")
                 return failures
-            assert time.monotonic() < deadline
+            assert answer is None or answer.status_code == 503, answer.text
+            assert time.monotonic() < deadline, answer and answer.text
             time.sleep(PAUSE_SECONDS)
         raise AssertionError
 
-    def _attempt(self, number: int, key: str) -> str | None:
+    def _attempt(self, number: int, key: str) -> httpx.Response | None:
+        """The answer; None when there was none."""
         try:
-            answer = self._hand_in((ANN, BEN)[number % 2], content=PDF + str(number).encode(), key=key)
+            return self._hand_in((ANN, BEN)[number % 2], content=PDF + str(number).encode(), key=key)
         except httpx.TransportError:
             return None
-        if answer.status_code == 503:
-            return None
-        assert answer.status_code == 201, answer.text
-        receipt: str = answer.json()["receipt"]
-        return receipt
