@@ -96,11 +96,10 @@ def test_a_loop_that_failed_ends_its_process(system: System, tmp_path: Path) -> 
     with sqlite3.connect(tmp_path / "var" / "marking.db") as database:
         database.execute("DROP TABLE timer")
     with roles(environment(tmp_path), "marking.timers") as running:
-        process = running["marking.timers"].process
-        assert process is not None
-        _, said = process.communicate(timeout=SECONDS)
-        assert process.returncode == FAILED
-        assert "role.failed" in said
+        timers = running["marking.timers"]
+        assert timers.process is not None
+        assert timers.process.wait(SECONDS) == FAILED
+        assert "role.failed" in timers.said()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryFile
+from typing import IO
 
 import httpx2 as httpx
 
@@ -22,12 +24,16 @@ REPLAYED = ("submission.api", "marking.api")
 
 @dataclass
 class Role:
-    """One process: `python -m services.<service> <role>`."""
+    """One process: `python -m services.<service> <role>`.
+
+    What it says goes into a file: a pipe that nobody reads would stop it when it is full.
+    """
 
     service: str
     role: str
     environment: Mapping[str, str]
     port: int
+    log: IO[str]
     process: subprocess.Popen[str] | None = None
 
     def start(self, **more: str) -> None:
@@ -35,9 +41,14 @@ class Role:
         self.process = subprocess.Popen(
             [sys.executable, "-m", f"services.{self.service}", self.role],
             env=os.environ | self.environment | {"ETMA_PORT": str(self.port)} | more,
-            stderr=subprocess.PIPE,
+            stderr=self.log,
             text=True,
         )
+
+    def said(self) -> str:
+        """What it wrote to stderr, through all its starts."""
+        self.log.seek(0)
+        return self.log.read()
 
     @property
     def pid(self) -> int:
@@ -67,7 +78,7 @@ class Role:
         deadline = time.monotonic() + SECONDS
         while (found := self.readiness()) != wanted:
             assert self.process is not None
-            assert self.process.poll() is None, self.process.communicate()[1]
+            assert self.process.poll() is None, self.said()
             assert time.monotonic() < deadline, found
             time.sleep(0.05)
 
@@ -76,22 +87,20 @@ class Role:
         self.kill()
         self.start(ETMA_KILL_POINT=point)
         assert self.process is not None
-        _, complaints = self.process.communicate(timeout=SECONDS)
-        assert self.process.returncode == -signal.SIGKILL, complaints
+        assert self.process.wait(SECONDS) == -signal.SIGKILL, self.said()
 
     def kill(self) -> None:
         """As a power cut would, as far as this process is concerned."""
         if self.process is not None:
-            with self.process:
-                self.process.kill()
+            self.process.kill()
+            self.process.wait()
             self.process = None
 
     def stop(self) -> int:
         """By SIGTERM; the exit code. Fails when it takes longer than twelve seconds."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=STOP_SECONDS)
-        code, self.process = self.process.returncode, None
+        code, self.process = self.process.wait(STOP_SECONDS), None
         return code
 
 
@@ -112,8 +121,11 @@ def roles(environment: Mapping[str, str], *wanted: str) -> Iterator[dict[str, Ro
         for name, port in ports.items()
         if name.endswith(".api")
     }
-    started = {name: Role(*name.split(".")[:2], {**environment, **places}, ports[name]) for name in wanted}
     with contextlib.ExitStack() as stack:
+        started = {
+            name: Role(*name.split(".")[:2], {**environment, **places}, port, stack.enter_context(TemporaryFile("a+")))
+            for name, port in ports.items()
+        }
         for role in started.values():
             stack.callback(role.kill)
             role.start()
