@@ -15,6 +15,7 @@ from services.cluster import ClusterSystem
 from services.intake.catalogue import take_in
 from services.opening import replay_clock
 from services.operations.reconciliation.domain import Report
+from shared.messaging.bus import Bus
 from shared.settings import Settings
 from tests.support.buckets import own_bucket
 from tests.support.databases import settings_in
@@ -57,6 +58,10 @@ class Cluster:
     environment: dict[str, str]
     folder: Path
     tokens: dict[str, str]
+
+    @property
+    def bus(self) -> Bus:
+        return self.system.platform.bus
 
     def hand_in(self, api: Role, person: str, *, content: bytes = PDF, key: str | None = None) -> httpx.Response:
         return httpx.post(
