@@ -29,7 +29,7 @@ from shared.observability.logs import configure_logs
 from shared.service import LoopThread, Part, Service, problems_of
 from shared.settings import Settings, load_settings
 from shared.timers import TimersLoop
-from shared.watch import Watch
+from shared.watch import Watch, watch_of_database
 from shared.web import inspection_api
 from shared.web.app import create_app, health_app
 from shared.web.server import Doorway, HttpThread
@@ -78,6 +78,8 @@ def main(blueprint: Blueprint) -> None:
     except EtmaError as error:
         sys.stderr.write(f"{error.title}: {error.detail}\n")
         code = 2
+    if code == KILLED:
+        os._exit(code)  # what did not end would keep the process
     sys.exit(code)
 
 
@@ -136,7 +138,7 @@ class _Process:
         return None
 
     def _work(self, platform: Platform, service: Service, doorway: Doorway) -> int:
-        parts = [LoopThread("watch", [Watch(service.database)]), *_parts(self.role, platform, service)]
+        parts = [LoopThread("watch", [watch_of_database(service.database)]), *_parts(self.role, platform, service)]
 
         def problems() -> Mapping[str, str]:
             of_parts = {name: words for part in parts for name, words in part.problems().items()}
@@ -156,7 +158,7 @@ class _Process:
         platform.close()
         if failed:
             log.critical("role.failed", service=service.name, role=self.role, parts=failed)
-        return FAILED if failed else 0 if all(ended) else KILLED
+        return KILLED if not all(ended) else FAILED if failed else 0
 
 
 def _app(role: str, platform: Platform, service: Service, problems: Callable[[], Mapping[str, str]]) -> ASGIApp:
@@ -182,7 +184,8 @@ def _parts(role: str, platform: Platform, service: Service) -> Sequence[Part]:
             relay = Relay(service.database, platform.bus)
             thread = LoopThread("relay", [relay])
             service.database.on_commit(thread.wake)
-            return [thread, _housekeeping(relay.pruning())]
+            bus = LoopThread("bus", [Watch(f"{service.name}.bus", platform.bus.end_offsets)])
+            return [thread, bus, _housekeeping(relay.pruning())]
         case "worker":
             consumer = Consumer(database=service.database, handlers=service.handlers)
             return [platform.worker(consumer, service.topics), _housekeeping(consumer.pruning())]

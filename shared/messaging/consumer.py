@@ -89,6 +89,7 @@ class Consumer:
         self.stopped: str | None = None
         self.unknown_types = 0
         self._failures_in_a_row = 0
+        self._counting = threading.Lock()
 
     def begin(self, partitions: Sequence[Partition]) -> dict[tuple[str, int], int]:
         """Where each partition goes on, by topic and number; noted at once where this consumer never was.
@@ -119,8 +120,6 @@ class Consumer:
 
     def handle(self, topic: Topic, partition: int, records: Sequence[Record], *, topic_id: str) -> None:
         """Apply records of one partition, all or, after a failure, one by one. Raises `Unavailable` and `Stopped`."""
-        if self.stopped:
-            raise Stopped(self.stopped)
         try:
             self._apply(topic, partition, records, topic_id)
         except (Unavailable, Stopped):
@@ -129,8 +128,6 @@ class Consumer:
             log.warning("consumer.batch_failed", consumer=self.name, topic=topic.name, error=type(error).__name__)
             for record in records:
                 self._apply_alone(topic, partition, record, topic_id)
-        else:
-            self._failures_in_a_row = 0
 
     def _apply_alone(self, topic: Topic, partition: int, record: Record, topic_id: str) -> None:
         for attempt in range(1, ATTEMPTS_BEFORE_BURIAL + 1):
@@ -143,10 +140,11 @@ class Consumer:
                     self._bury(topic, partition, record, topic_id, error, attempt)
                     return
             else:
-                self._failures_in_a_row = 0
                 return
 
     def _apply(self, topic: Topic, partition: int, records: Sequence[Record], topic_id: str) -> None:
+        if self.stopped:
+            raise Stopped(self.stopped)
         with self.database.transaction() as tx:
             fresh = self._fresh(tx, topic, partition, records, topic_id)
             if not fresh:
@@ -155,6 +153,8 @@ class Consumer:
             self.apply_messages([record.message() for record in fresh if record not in parked], tx)
             self._advance(tx, topic, partition, fresh[-1].offset + 1, topic_id)
             kill_point("consumer.applied")
+        with self._counting:
+            self._failures_in_a_row = 0
 
     def apply_messages(self, messages: Sequence[Message], tx: Transaction) -> None:
         """Hand the messages that the inbox does not know to their handlers, as runs of one type."""
@@ -258,9 +258,10 @@ class Consumer:
     def _bury(
         self, topic: Topic, partition: int, record: Record, topic_id: str, error: Exception, attempts: int
     ) -> None:
-        if self._failures_in_a_row >= self.limit:
-            self._stop(f"{self.limit} messages in a row failed, the last with: {public_name(error)}", error)
-        self._failures_in_a_row += 1
+        with self._counting:  # by all partitions together, and as many as said
+            if self._failures_in_a_row >= self.limit:
+                self._stop(f"{self.limit} messages in a row failed, the last with: {public_name(error)}", error)
+            self._failures_in_a_row += 1
         with self.database.transaction() as tx:
             self.hold(topic.name, partition, tx)
             letter = self._letter(tx, record, state="buried", reason=f"{type(error).__name__}: {error}")

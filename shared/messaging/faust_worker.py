@@ -2,7 +2,8 @@
 
 Faust acknowledges a message when an agent's body ends for whatever reason, so that Kafka's committed offsets are worth
 nothing here: they only show a lag. The truth is the progress that the consumer keeps in the database, in the
-transaction of the effects; after every assignment the partitions are sought to it. An agent's body never raises.
+transaction of the effects; after every assignment the partitions are sought to it. An agent that raises ends the
+worker before anything else is handled.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import faust
 import structlog
 from faust.transport.drivers import aiokafka
 from faust.types import TP
-from mode.threads import WorkerThread
 
 from shared.contracts import Topic
 from shared.errors import Unavailable, public_name
@@ -143,7 +143,7 @@ class _Feed:
     unseen: str = ""
     joined: bool = False
     leaving: bool = False
-    failure: Exception | None = None
+    failure: BaseException | None = None
     seen_at: float = field(default_factory=time.monotonic)
     kafka: Any = None
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(HANDLERS + 1, "handler"))
@@ -196,10 +196,7 @@ class _Feed:
         return first
 
     async def handle(self, app: faust.App, messages: Sequence[Any]) -> None:
-        """Apply messages of one partition; leaving in between is safe, they will be read again.
-
-        What the consumer itself could not decide about is a bug: it ends the worker, with nothing passed over.
-        """
+        """Apply messages of one partition; leaving in between is safe, they will be read again."""
         tries = 0
         while messages and not (self.leaving or app.rebalancing or app.should_stop):
             try:
@@ -212,9 +209,6 @@ class _Feed:
                 self.waits = ""
             except Stopped:
                 await asyncio.sleep(LOOK_SECONDS)
-            except Exception as error:  # noqa: BLE001 - raised here, it would be an acknowledgement
-                self.failure = error
-                self.leave()
 
     def _apply(self, messages: Sequence[Any]) -> None:
         records = [record_of(message) for message in messages]
@@ -227,30 +221,20 @@ class _Feed:
     def leave(self) -> None:
         self.leaving = True
 
+    def fail(self, error: BaseException) -> None:
+        """End the worker by a bug: what nobody could decide about is not passed over."""
+        self.failure = error
+        self.leave()
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.bus.close()
-
-
-class _DaemonThread(WorkerThread):
-    """A thread that does not keep a process from ending: without a broker, aiokafka's does not end."""
-
-    def __init__(self, service: Any, **given: Any) -> None:  # noqa: ANN401 - as mode has it
-        super().__init__(service, **given)
-        self.daemon = True
-
-
-class _KafkaThread(aiokafka.AIOKafkaConsumerThread):
-    Worker = _DaemonThread
 
 
 class _KafkaConsumer(aiokafka.Consumer):
     """Faust's consumer, on the progress of the database."""
 
     app: _App
-
-    def _new_consumer_thread(self) -> _KafkaThread:
-        return _KafkaThread(self, loop=self.loop, beacon=self.beacon)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Called after each assignment; `perform_seek` takes what it returns for committed."""
@@ -284,6 +268,13 @@ class _App(faust.App):
 
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self)
+
+    async def _on_agent_error(self, _agent: Any, exc: BaseException) -> None:  # noqa: ANN401 - Faust's
+        """Called before the agent is started anew: that would be behind the batch that failed."""
+        self.feed.fail(exc)
+
+    def _create_directories(self) -> None:
+        """None: they are for tables, of which there are none, and an image's disk cannot be written to."""
 
 
 def _application(name: str, servers: Sequence[str], feed: _Feed, topics: Sequence[str]) -> _App:
@@ -320,4 +311,5 @@ def _consume(app: _App, feed: _Feed, topic: Any) -> None:  # noqa: ANN401 - Faus
             for one in batch[1:]:
                 one.ack()  # only the lag that Kafka shows depends on it
 
-    app.agent(topic, name=f"{app.conf.id}-{topic.get_topic_name()}", isolated_partitions=True)(consume)
+    name = f"{app.conf.id}-{topic.get_topic_name()}"
+    app.agent(topic, name=name, isolated_partitions=True)(consume)

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from tests.support.databases import ManualClock, make_database
 from tests.support.kafka import make_topic, sole_use_of_topics
 from tests.support.oulad import environment_of
 from tests.support.pipe import effects_metadata
-from tests.support.processes import roles
+from tests.support.processes import Role, roles
 from tests.support.worker_house import WorkerHouse, a_topic, wait_until
 
 WORKS = [f"w{number}" for number in range(40)]
@@ -116,17 +117,34 @@ def restart(broker: KafkaProcess, worker: FaustWorker) -> None:
     broker.start()
 
 
+@pytest.mark.parametrize("role", ["relay", "worker"])
+def test_a_process_says_soon_that_its_broker_is_dead(
+    broker: KafkaProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    with role_on(broker, tmp_path, monkeypatch, f"marking.{role}") as process:
+        broker.kill()
+        wait_until(lambda: bool(process.readiness()), seconds=5)
+        broker.start()
+        process.wait_until_ready()
+
+
 def test_a_worker_ends_in_time_while_its_broker_is_dead(
     broker: KafkaProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ETMA_TEST_KAFKA", broker.address)
-    System(Settings(data_dir=tmp_path / "var")).platform.close()
-    environment = environment_of(tmp_path / "var", {"ETMA_BUS_URL": broker.address, "ETMA_LOG_LEVEL": "ERROR"})
-    with sole_use_of_topics(), roles(environment, "marking.worker") as running:
-        worker = running["marking.worker"]
-        worker.wait_until_ready()
+    with role_on(broker, tmp_path, monkeypatch, "marking.worker") as worker:
         broker.kill()
         wait_until(lambda: bool(worker.readiness()))
         began = time.monotonic()
         assert worker.stop() == KILLED  # it could tell nobody that it left
         assert time.monotonic() - began < STOP_SECONDS
+
+
+@contextmanager
+def role_on(broker: KafkaProcess, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[Role]:
+    """A process on this broker, and on databases in a folder; ready."""
+    monkeypatch.setenv("ETMA_TEST_KAFKA", broker.address)
+    System(Settings(data_dir=folder / "var")).platform.close()
+    environment = environment_of(folder / "var", {"ETMA_BUS_URL": broker.address, "ETMA_LOG_LEVEL": "ERROR"})
+    with sole_use_of_topics(), roles(environment, name) as running:
+        running[name].wait_until_ready()
+        yield running[name]

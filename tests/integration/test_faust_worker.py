@@ -19,7 +19,11 @@ from tests.support.pipe import effects_metadata
 from tests.support.servers import address
 from tests.support.worker_house import WorkerHouse, a_topic, versions, wait_until
 
-pytestmark = pytest.mark.cluster
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # see `WorkerHouse.close`
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 WORKS = [f"w{number}" for number in range(20)]
 
 

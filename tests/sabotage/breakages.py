@@ -103,8 +103,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="no limit on dead letters",
         file=_CONSUMER,
-        old="        if self._failures_in_a_row >= self.limit:\n",
-        new="        if self._failures_in_a_row >= 10 * self.limit:\n",
+        old="            if self._failures_in_a_row >= self.limit:\n",
+        new="            if self._failures_in_a_row >= 10 * self.limit:\n",
         test=_MESSAGING + "test_when_everything_fails_the_consumer_stops_instead_of_burying_it_all",
     ),
     Breakage(
@@ -1390,8 +1390,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="worker: a bug is an acknowledgement",
         file="shared/messaging/faust_worker.py",
-        old="                self.failure = error\n",
-        new="                raise error from None\n",
+        old="        self.feed.fail(exc)\n",
+        new="",
         test=_WORKER + "test_a_bug_outside_of_the_handlers_ends_the_worker_and_passes_over_nothing",
         server="kafka",
     ),
@@ -1425,10 +1425,10 @@ BREAKAGES: tuple[Breakage, ...] = (
         test="tests/unit/test_log_watch.py::test_where_the_log_ends_is_noted_for_those_who_have_no_broker",
     ),
     Breakage(
-        name="worker: a thread of its vendor's keeps the process",
-        file="shared/messaging/faust_worker.py",
-        old="        self.daemon = True\n",
-        new="",
+        name="roles: a thread that does not end keeps its process",
+        file="shared/roles.py",
+        old="    if code == KILLED:\n",
+        new="    if code == FAILED:\n",
         test="tests/faults/test_broker_faults.py::test_a_worker_ends_in_time_while_its_broker_is_dead",
         server="kafka",
     ),
@@ -1459,5 +1459,20 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="class NoTimeYet(Unavailable):",
         new="class NoTimeYet(Exception):",
         test="tests/unit/test_simulation.py::test_before_a_replay_begins_its_processes_wait_for_the_time",
+    ),
+    Breakage(
+        name="roles: a relay with nothing to publish does not see that its broker is dead",
+        file="shared/roles.py",
+        old="            return [thread, bus, _housekeeping(",
+        new="            return [thread, _housekeeping(",
+        test="tests/faults/test_broker_faults.py::test_a_process_says_soon_that_its_broker_is_dead[relay]",
+        server="kafka",
+    ),
+    Breakage(
+        name="consumer: partitions that are handled at once miscount what they bury",
+        file=_CONSUMER,
+        old="        with self._counting:  # by all",
+        new="        with threading.Lock():  # by all",
+        test=_MESSAGING + "test_partitions_that_are_handled_at_once_bury_no_more_than_the_limit",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 import time
 import uuid
@@ -93,6 +94,7 @@ class WorkerHouse:
 
     def close(self) -> None:
         self.bus.close()
+        gc.collect()  # connections that aiokafka did not close in time; they would end with the process
 
 
 def message_of(fact: Fact, topic: Topic) -> Message:
