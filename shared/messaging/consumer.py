@@ -23,6 +23,7 @@ from shared.housekeeping import PRUNE_SECONDS, STEP_ROWS, Chore
 from shared.killpoints import kill_point
 from shared.messaging.bus import Bus, Record
 from shared.messaging.message import Message
+from shared.messaging.streak import Streak
 from shared.messaging.tables import ARCHIVED, dead_letter, inbox, progress
 
 Handler = Callable[[Sequence[Any], Transaction], None]
@@ -88,8 +89,7 @@ class Consumer:
         self.limit = limit
         self.stopped: str | None = None
         self.unknown_types = 0
-        self._failures_in_a_row = 0
-        self._counting = threading.Lock()
+        self._failures = Streak(limit)
 
     def begin(self, partitions: Sequence[Partition]) -> dict[tuple[str, int], int]:
         """Where each partition goes on, by topic and number; noted at once where this consumer never was.
@@ -150,11 +150,12 @@ class Consumer:
             if not fresh:
                 return
             parked = self._parked(tx, fresh)
-            self.apply_messages([record.message() for record in fresh if record not in parked], tx)
+            applied = [record.message() for record in fresh if record not in parked]
+            self.apply_messages(applied, tx)
             self._advance(tx, topic, partition, fresh[-1].offset + 1, topic_id)
             kill_point("consumer.applied")
-        with self._counting:
-            self._failures_in_a_row = 0
+        if applied:  # what was parked is no success
+            self._failures.end()
 
     def apply_messages(self, messages: Sequence[Message], tx: Transaction) -> None:
         """Hand the messages that the inbox does not know to their handlers, as runs of one type."""
@@ -258,10 +259,8 @@ class Consumer:
     def _bury(
         self, topic: Topic, partition: int, record: Record, topic_id: str, error: Exception, attempts: int
     ) -> None:
-        with self._counting:  # by all partitions together, and as many as said
-            if self._failures_in_a_row >= self.limit:
-                self._stop(f"{self.limit} messages in a row failed, the last with: {public_name(error)}", error)
-            self._failures_in_a_row += 1
+        if not self._failures.grow():
+            self._stop(f"{self.limit} messages in a row failed, the last with: {public_name(error)}", error)
         with self.database.transaction() as tx:
             self.hold(topic.name, partition, tx)
             letter = self._letter(tx, record, state="buried", reason=f"{type(error).__name__}: {error}")

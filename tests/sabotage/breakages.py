@@ -103,8 +103,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="no limit on dead letters",
         file=_CONSUMER,
-        old="            if self._failures_in_a_row >= self.limit:\n",
-        new="            if self._failures_in_a_row >= 10 * self.limit:\n",
+        old="        if not self._failures.grow():\n",
+        new="        if not self._failures.grow() and len(record.key) > 10:\n",
         test=_MESSAGING + "test_when_everything_fails_the_consumer_stops_instead_of_burying_it_all",
     ),
     Breakage(
@@ -1469,10 +1469,17 @@ BREAKAGES: tuple[Breakage, ...] = (
         server="kafka",
     ),
     Breakage(
-        name="consumer: partitions that are handled at once miscount what they bury",
+        name="consumer: threads miscount failures in a row",
+        file="shared/messaging/streak.py",
+        old="        with self._lock:\n            if",
+        new="        with threading.Lock():\n            if",
+        test="tests/unit/test_streak.py",
+    ),
+    Breakage(
+        name="consumer: what is parked ends a row of failures",
         file=_CONSUMER,
-        old="        with self._counting:  # by all",
-        new="        with threading.Lock():  # by all",
-        test=_MESSAGING + "test_partitions_that_are_handled_at_once_bury_no_more_than_the_limit",
+        old="        if applied:  #",
+        new="        if fresh:  #",
+        test=_MESSAGING + "test_what_is_parked_does_not_end_a_row_of_failures",
     ),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from shared.contracts import PERSON, SUBMISSION, Fact
+from shared.contracts import PERSON, Fact
 from shared.database import Database, Transaction
 from shared.errors import Rejected, Unavailable
 from shared.inspection import messaging_status
@@ -345,19 +344,13 @@ def test_when_everything_fails_the_consumer_stops_instead_of_burying_it_all(pipe
     assert len(pipe.letters.list()) == 3
 
 
-def test_partitions_that_are_handled_at_once_bury_no_more_than_the_limit(pipe: Pipe) -> None:
+def test_what_is_parked_does_not_end_a_row_of_failures(pipe: Pipe) -> None:
     pipe.trouble = lambda _fact: Rejected("a bad release")
-    records = pipe.records(*(received(f"w{n}") for n in range(10)))
-
-    def handle(partition: int) -> None:
-        with pytest.raises(Stopped):
-            pipe.consumer.handle(
-                SUBMISSION, partition, [replace(r, partition=partition) for r in records], topic_id="t"
-            )
-
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(handle, range(4)))
-    assert len(pipe.letters.list()) == 3
+    pipe.publish(*(received(f"w{n}", version=version) for n in range(10) for version in (1, 2)))
+    pipe.relay_all()
+    with pytest.raises(Stopped, match="3 messages in a row failed"):
+        pipe.consume_all()
+    assert len(pipe.letters.list("buried")) == 3
 
 
 def test_a_timer_fires_once_with_its_effect(tmp_path: Path) -> None:
