@@ -48,8 +48,9 @@ sabotage: setup compiler ## Break one line at a time and see the named test turn
 	@CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m tests.sabotage.run
 
 .PHONY: acceptance
-acceptance: setup ## Replay the real data whole, with kills, and audit it: half an hour, for a person to run
+acceptance: setup programs ## Replay the real data whole, with kills, and audit it: an hour, for a person to run
 	@$(BIN)/python -m tests.acceptance.replays
+	@$(BIN)/python -m tests.acceptance.cluster
 
 .PHONY: contracts
 contracts: setup ## Write the JSON Schemas and the AsyncAPI document anew

@@ -51,13 +51,17 @@ def accept(dataset: Path, presentation: str, kills: int) -> list[str]:
         audit = _etma(["audit", "--receipts", f"{data_dir}/replay/receipts", "--settled", "--json"], data_dir)
         if not done.stdout or not audit.stdout:
             return [f"{presentation}: {done.stderr}{audit.stderr}"]
-        figures, report = json.loads(done.stdout), json.loads(audit.stdout)
-        words = ", ".join(f"{name} {figures[name]:,}" for name in SHOWN)
-        counts = report["counts"]
-        sys.stdout.write(f"{presentation}: {kills} kills, {words}; audit: {counts}\n")
-        sys.stdout.flush()
-        works, late = works_and_late(dataset, presentation)
-        return list(_complaints(presentation, figures, report, works=works, late=late))
+        return judge(dataset, presentation, kills=kills, replayed=done.stdout, audited=audit.stdout)
+
+
+def judge(dataset: Path, presentation: str, *, kills: int, replayed: str, audited: str) -> list[str]:
+    """Print a line about the end of a replay; what is wrong with it, by what both commands printed."""
+    figures, report = json.loads(replayed), json.loads(audited)
+    words = ", ".join(f"{name} {figures[name]:,}" for name in SHOWN)
+    sys.stdout.write(f"{presentation}: {kills} kills, {words}; audit: {report['counts']}\n")
+    sys.stdout.flush()
+    works, late = works_and_late(dataset, presentation)
+    return list(_complaints(presentation, figures, report, works=works, late=late))
 
 
 def _complaints(

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.cluster import LINE, Cluster, new_cluster
 from tests.support.outcomes import Outcome, outcome
-from tests.support.processes import Role, roles
+from tests.support.processes import Role, again, roles
 from tests.support.students import Students
 
 pytestmark = pytest.mark.cluster
@@ -25,8 +25,7 @@ KILLED = ("marking.worker", "notifier.worker", "submission.relay", "marking.rela
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setenv("ETMA_TEST_DATABASES", "postgresql")
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
     with new_cluster(tmp_path) as cluster:
         yield cluster
 

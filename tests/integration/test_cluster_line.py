@@ -15,8 +15,7 @@ pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setenv("ETMA_TEST_DATABASES", "postgresql")
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
     with new_cluster(tmp_path) as cluster:
         yield cluster
 

@@ -1,11 +1,9 @@
-"""The whole line, embedded: a student hands in, a receipt proves it, a tutor is told, an audit agrees."""
+"""The whole line: a student hands in, a receipt proves it, a tutor is told, an audit agrees."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx2 as httpx
 import jwt
@@ -29,15 +27,8 @@ from tests.support.university import (
     TMA,
     TUTOR,
     Town,
-    running_town,
     small_university,
 )
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    with running_town(tmp_path) as town:
-        yield town
 
 
 def test_work_goes_from_the_student_to_the_tutor_and_everybody_is_told(town: Town) -> None:
@@ -101,6 +92,7 @@ def test_collecting_twice_says_it_once(town: Town) -> None:
     assert len(collected) == 1
 
 
+@pytest.mark.parametrize("town", ["embedded"], indirect=True)
 def test_a_script_whose_file_is_gone_is_not_collected_and_operations_see_it(town: Town) -> None:
     work_id = town.hand_in(ANN).json()["work_id"]
     town.settle()
@@ -124,19 +116,18 @@ def test_content_before_collection_is_a_clear_conflict(town: Town) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "not_collected")
 
 
-def test_work_of_a_student_without_a_group_waits_and_goes_on_when_the_group_is_known(tmp_path: Path) -> None:
-    with running_town(tmp_path) as town:
-        town.hand_in(CY)
-        town.settle()
-        (script,) = town.rows("marking", "scripts")
-        assert (script["state"], script["waits_for"]) == ("held", "group")
-        groups = [GroupEntry(number="G02", tutor=OTHER_TUTOR, students=(BEN, CY))]
-        take_in(town.system, small_university(groups=groups))
-        town.settle()
-        (script,) = town.rows("marking", "scripts")
-        assert script["state"] == "allocated"
-        assert len(town.get("/api/v1/scripts", "tutor", OTHER_TUTOR).json()["scripts"]) == 1
-        assert town.audit().violations == []
+def test_work_of_a_student_without_a_group_waits_and_goes_on_when_the_group_is_known(town: Town) -> None:
+    town.hand_in(CY)
+    town.settle()
+    (script,) = town.rows("marking", "scripts")
+    assert (script["state"], script["waits_for"]) == ("held", "group")
+    groups = [GroupEntry(number="G02", tutor=OTHER_TUTOR, students=(BEN, CY))]
+    take_in(town.system, small_university(groups=groups))
+    town.settle()
+    (script,) = town.rows("marking", "scripts")
+    assert script["state"] == "allocated"
+    assert len(town.get("/api/v1/scripts", "tutor", OTHER_TUTOR).json()["scripts"]) == 1
+    assert town.audit().violations == []
 
 
 def test_a_script_that_leaves_its_tutor_for_nobody_is_told_to_the_tutor(town: Town) -> None:

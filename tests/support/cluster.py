@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from services.operations.reconciliation.domain import Report
 from shared.messaging.bus import Bus
 from shared.settings import Settings
 from tests.support.buckets import own_bucket
-from tests.support.databases import settings_in
+from tests.support.databases import server_settings_in
 from tests.support.kafka import sole_use_of_topics
 from tests.support.oulad import environment_of
 from tests.support.processes import Role
@@ -42,9 +42,15 @@ LINE = (
 )
 """What one piece of work needs; a process of each."""
 
-ALL = (*LINE, "marking.api", "notifier.api", "operations.api", "submission.timers")
-TWICE = (*ALL, *(f"{name}.2" for name in ALL))
-"""Two processes of each role."""
+TOWN = (*LINE, "marking.api", "notifier.api", "operations.api")
+"""The same, and what tutors and operations look at."""
+
+EVERYTHING = (*TOWN, "submission.timers")
+
+
+def twice(names: Sequence[str]) -> Sequence[str]:
+    """Two processes of each role that answers requests or applies facts, one of the others, as `roles` takes them."""
+    return [*names, *(f"{name}.2" for name in names if name.endswith((".api", ".worker")))]
 
 
 @dataclass
@@ -88,10 +94,7 @@ class Cluster:
 
 @contextmanager
 def new_cluster(folder: Path) -> Iterator[Cluster]:
-    """Databases, topics and a bucket of its own, the university taken in; nothing runs.
-
-    `ETMA_TEST_DATABASES` says PostgreSQL.
-    """
+    """Databases, topics and a bucket of its own, the university taken in; nothing runs."""
     with own_places(folder / "var") as settings:
         system = ClusterSystem(settings)
         take_in(system, small_university())
@@ -103,9 +106,9 @@ def new_cluster(folder: Path) -> Iterator[Cluster]:
 
 @contextmanager
 def own_places(data_dir: Path) -> Iterator[Settings]:
-    """Settings with databases, topics and a bucket of their own on the servers; `ETMA_TEST_DATABASES` as above."""
+    """Settings with databases, topics and a bucket of their own on the servers."""
     with sole_use_of_topics(), own_bucket(address("s3"), "worm=preferred&retention_days=1") as objects:
-        yield settings_in(data_dir, bus_url=address("kafka"), objects_url=objects, digest_window_seconds=0)
+        yield server_settings_in(data_dir, bus_url=address("kafka"), objects_url=objects, digest_window_seconds=0)
 
 
 def in_replayed_time(settings: Settings) -> Settings:

@@ -72,7 +72,12 @@ def close_all() -> None:
 
 def settings_in(folder: Path, **given: object) -> Settings:
     """Settings of a whole system in this folder, its databases migrated ones when they are PostgreSQL's."""
-    urls = {f"{name}_database_url": _migrated(name, folder) for name in SERVICES} if postgresql.are_wanted() else {}
+    return server_settings_in(folder, **given) if postgresql.are_wanted() else load_settings(data_dir=folder, **given)
+
+
+def server_settings_in(folder: Path, **given: object) -> Settings:
+    """The same with databases on PostgreSQL, whatever the run asks for."""
+    urls = {f"{name}_database_url": _migrated(name, folder) for name in SERVICES}
     return load_settings(data_dir=folder, **urls, **given)
 
 

@@ -17,7 +17,11 @@ from typing import IO
 
 import httpx2 as httpx
 
-SECONDS = 60
+from deploy.servers.process import ServerProcess
+
+SECONDS = 90
+"""To be ready: on a small machine thirty of them start at once."""
+
 STOP_SECONDS = 12
 REPLAYED = ("submission.api", "marking.api")
 
@@ -89,6 +93,11 @@ class Role:
         assert self.process is not None
         assert self.process.wait(SECONDS) == -signal.SIGKILL, self.said()
 
+    def start_again_if_ended(self) -> None:
+        """As its supervisor would."""
+        if self.process is not None and self.process.poll() is not None:
+            self.start()
+
     def kill(self) -> None:
         """As a power cut would, as far as this process is concerned."""
         if self.process is not None:
@@ -130,6 +139,12 @@ def roles(environment: Mapping[str, str], *wanted: str) -> Iterator[dict[str, Ro
             stack.callback(role.kill)
             role.start()
         yield started
+
+
+def again(process: Role | ServerProcess) -> None:
+    """Kill it and start it anew."""
+    process.kill()
+    process.start()
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""The whole embedded system in a temporary folder, with a small university, for tests that walk the line."""
+"""A small university, and ways to act in it, for tests that walk the line; here on the whole embedded system."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2 as httpx
 from starlette.testclient import TestClient
 
+from services.cluster import ClusterSystem
 from services.embedded import Embedded
 from services.intake.catalogue import take_in
 from services.operations.reconciliation.domain import Report
@@ -94,9 +95,9 @@ def settled_audit(system: System, receipts: Path | None = None) -> Report:
 class Town:
     """A running system with short ways to act in it."""
 
-    def __init__(self, system: Embedded) -> None:
+    def __init__(self, system: Embedded | ClusterSystem, client: httpx.Client) -> None:
         self.system = system
-        self.client = TestClient(system.app(), client=("127.0.0.1", 50000), follow_redirects=False)
+        self.client = client
 
     def token(self, role: str, person: str) -> dict[str, str]:
         return {"authorization": f"Bearer {self.system.identity.sessions.sign_in(role=role, identifier=person)}"}
@@ -152,6 +153,6 @@ def running_town(folder: Path, university: University | None = None, **given: ob
     take_in(system, university or small_university())
     system.start()
     try:
-        yield Town(system)
+        yield Town(system, TestClient(system.app(), client=("127.0.0.1", 50000), follow_redirects=False))
     finally:
         assert system.stop()
