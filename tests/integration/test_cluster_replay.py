@@ -1,4 +1,4 @@
-"""The replay against processes on real servers, two web processes and workers of each service, in the time of one file."""
+"""The replay through processes on real servers, two of each that matters, in the time of one file."""
 
 from __future__ import annotations
 

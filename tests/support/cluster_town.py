@@ -1,9 +1,8 @@
-"""The town on real servers: two web processes and two workers of each service behind a gateway, emptied before each test."""
+"""The town on real servers: two web processes and workers of each service; emptied before each test."""
 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import cycle
@@ -61,8 +60,8 @@ class ClusterTown(Town):
             _empty(service.name, service.database.engine)
         for entry in self.system.platform.objects.walk():
             self.system.platform.objects.delete(entry.key, entry.version)
-        for letters in self.mail.glob("*"):
-            shutil.rmtree(letters)
+        for letter in self.mail.rglob("*.eml"):
+            letter.unlink()
         take_in(self.system, small_university())
 
 
