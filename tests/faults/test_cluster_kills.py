@@ -51,11 +51,6 @@ def students_of(cluster: Cluster, running: Mapping[str, Role]) -> Students:
     return Students(hand_in, cluster.folder / "receipts", works=HANDED_IN)
 
 
-def again(role: Role) -> None:
-    role.kill()
-    role.start()
-
-
 @pytest.mark.parametrize("victim", ["submission.relay", "marking.relay"])
 def test_what_a_relay_published_and_did_not_mark_comes_twice_and_has_its_effects_once(
     cluster: Cluster, victim: str, judge: Callable[[Outcome], None]
