@@ -26,7 +26,8 @@ log = structlog.get_logger()
 IDLE_SECONDS = 0.5
 BACK_OFF_SECONDS = 2.0
 GATHER_SECONDS = 0.05
-"""How long a thread that was woken lets more work come: one batch of many is cheaper than many of one."""
+"""How soon a thread that was woken looks again, so that more work may come: one batch of many is cheaper than many of
+one. A thread that has been idle for longer looks at once."""
 
 
 class Loop(Protocol):
@@ -75,6 +76,11 @@ class Service:
     in_flight: Callable[[], bool] = bool
     inspection: Inspection
     revocations: Revocations | None = None
+
+
+def seconds_to_gather(looked_at: float, *, now: float) -> float:
+    """How long a thread that is woken `now` waits, which looked last at `looked_at`: seconds of one clock."""
+    return max(0.0, looked_at + GATHER_SECONDS - now)
 
 
 def problems_of(part: str, ask: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
@@ -131,8 +137,9 @@ class LoopThread:
         while not self._stop.is_set():
             self._wake.clear()
             worked = [self._step(loop) for loop in self.loops]
+            looked_at = time.monotonic()
             if not any(worked) and self._wake.wait(IDLE_SECONDS):
-                self._stop.wait(GATHER_SECONDS)
+                self._stop.wait(seconds_to_gather(looked_at, now=time.monotonic()))
 
     def _step(self, loop: Loop) -> bool:
         """One step of the loop; whether there was work."""

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from shared.errors import StorageFull
-from shared.service import LoopThread
+from shared.service import GATHER_SECONDS, LoopThread, seconds_to_gather
 
 SECONDS = 10
 
@@ -70,3 +70,8 @@ def test_a_loop_that_gave_up_is_told_by_class_and_reference_and_the_log_has_the_
     (entry,) = (entry for entry in logs if entry["event"] == "loop.failed")
     assert thread.problems() == {"troubled": f"stopped: KeyError, reference {entry['reference']}"}
     assert (entry["exc_info"], troubled.steps) == (troubled.trouble, 1)
+
+
+def test_who_was_idle_looks_at_once_and_who_has_just_looked_lets_more_work_come() -> None:
+    assert seconds_to_gather(100.0, now=100.0 + 2 * GATHER_SECONDS) == 0
+    assert seconds_to_gather(100.0, now=100.0) == pytest.approx(GATHER_SECONDS)
