@@ -27,14 +27,15 @@ KEPT: Final = frozenset({"time_source", "progress", "observed_end", "receipt_key
 
 
 class Gateway(httpx.BaseTransport):
-    """Each request to the service that the gateway's configuration says, to its two web processes in turn."""
+    """Each request to the service that the gateway's configuration says, to its web processes in turn."""
 
     def __init__(self, running: Mapping[str, Role]) -> None:
         self._http = httpx.HTTPTransport()
         found = LOCATION.findall(CONFIGURATION.read_text(encoding="ascii"))
         self._services = [(re.compile(pattern), SERVICES[int(number) - 1]) for pattern, number in found]
         self._turns = {
-            service: cycle([running[f"{service}.api"].url, running[f"{service}.api.2"].url]) for service in SERVICES
+            service: cycle([role.url for role in running.values() if (role.service, role.role) == (service, "api")])
+            for service in SERVICES
         }
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -30,12 +30,6 @@ class Served:
     data_dir: Path
     printed: str
 
-    def peak_bytes(self) -> int:
-        """The most memory that the process ever had (its peak resident set)."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-        return int(line.split()[1]) * 1024
-
 
 @contextmanager
 def served(data_dir: Path, *, stop_by: signal.Signals = signal.SIGINT) -> Iterator[Served]:
@@ -60,6 +54,13 @@ def served(data_dir: Path, *, stop_by: signal.Signals = signal.SIGINT) -> Iterat
     finally:
         process.kill()
         process.wait()
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory that the process ever had (its peak resident set)."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
 
 
 def _free_port() -> int:
