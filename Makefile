@@ -48,7 +48,7 @@ sabotage: setup compiler ## Break one line at a time and see the named test turn
 	@CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m tests.sabotage.run
 
 .PHONY: acceptance
-acceptance: setup programs ## Replay the real data whole, with kills, and audit it: an hour, for a person to run
+acceptance: setup programs ## Replay the real data whole, with kills, and audit it: an hour at least, for a person to run
 	@$(BIN)/python -m tests.acceptance.replays
 	@$(BIN)/python -m tests.acceptance.cluster
 

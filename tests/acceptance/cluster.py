@@ -1,6 +1,6 @@
 """Replays 2013J through processes on real servers; workers and the broker are killed three times each on the way.
 
-Takes a quarter of an hour and starts servers of its own; run by a person (`make acceptance`), not with the tests. Ends
+Starts servers of its own; run by a person (`make acceptance`), not with the tests. Ends
 with 1 when anything was lost, came twice, or is not what the data says.
 """
 
@@ -22,6 +22,7 @@ from deploy.servers.postgresql import PostgresProcess
 from tests.acceptance.replays import judge
 from tests.support.cluster import EVERYTHING, environment_for, in_replayed_time, own_places, twice
 from tests.support.oulad import real_dataset
+from tests.support.postgresql import drop_all
 from tests.support.processes import Role, again, replay_options, roles
 from tests.support.servers import variable
 
@@ -51,6 +52,7 @@ def _servers(folder: Path) -> Iterator[KafkaProcess]:
             stack.callback(server.kill)
             server.start()
             os.environ[variable(name)] = server.address
+        stack.callback(drop_all)  # while their server still runs
         yield broker
 
 
