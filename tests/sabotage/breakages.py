@@ -1425,14 +1425,6 @@ BREAKAGES: tuple[Breakage, ...] = (
         test="tests/unit/test_log_watch.py::test_where_the_log_ends_is_noted_for_those_who_have_no_broker",
     ),
     Breakage(
-        name="roles: a thread that does not end keeps its process",
-        file="shared/roles.py",
-        old="    if code == KILLED:\n",
-        new="    if code == FAILED:\n",
-        test="tests/faults/test_broker_faults.py::test_a_worker_ends_in_time_while_its_broker_is_dead",
-        server="kafka",
-    ),
-    Breakage(
         name="cluster: only what was ever read counts as unread",
         file="services/cluster.py",
         old="places[service.name].get(place, 0) == end",
