@@ -70,7 +70,8 @@ def serve(
             load_demo(system)
         system.start()
         _greet(system, settings)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background has SIGINT ignored
+            signal.signal(number, signal.default_int_handler)
         try:
             server_of(system.app(), host=settings.host, port=settings.port).run()
         except KeyboardInterrupt:

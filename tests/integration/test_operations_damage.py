@@ -16,7 +16,7 @@ from services.operations.reconciliation.domain import Code, Report
 from services.operations.reconciliation.streams import envelope_of
 from services.operations.trail.domain import GENESIS, chained
 from shared.settings import Settings
-from tests.support.university import ANN, BEN, CY, OTHER_TUTOR, PDF, Town, running_town
+from tests.support.university import ANN, BEN, CY, OTHER_TUTOR, PDF, running_town, settled_audit
 
 pytestmark = pytest.mark.sqlite
 
@@ -83,7 +83,7 @@ class Damaged:
     def audit(self) -> Report:
         system = Embedded(Settings(data_dir=self.folder / "var", digest_window_seconds=0, demo=True))
         try:
-            return Town(system).audit(self.folder / "receipts")
+            return settled_audit(system, self.folder / "receipts")
         finally:
             system.platform.close()
 

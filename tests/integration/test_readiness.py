@@ -15,7 +15,7 @@ from shared.errors import StorageFull
 from shared.settings import Settings
 from shared.storage.file_store import FileStore
 from shared.timers import Timers
-from tests.support.university import Town, running_town, small_university
+from tests.support.university import Town, embedded_town, running_town, small_university
 
 SECONDS = 10
 
@@ -84,7 +84,7 @@ def test_a_consumer_that_stopped_before_its_first_fact_lags_by_all_that_it_did_n
     take_in(system, small_university())
     system.consumers["marking"].stopped = "everything fails"
     system.start()
-    town = Town(system)
+    town = embedded_town(system)
     town.hand_in()
     marking = system.inspections()["marking"]
     wait_until(lambda: bool(marking.status()["lag"]))

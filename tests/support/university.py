@@ -146,6 +146,11 @@ class Town:
         return settled_audit(self.system, receipts)
 
 
+def embedded_town(system: Embedded) -> Town:
+    """The town of a system in this process, whether it runs or not."""
+    return Town(system, TestClient(system.app(), client=("127.0.0.1", 50000), follow_redirects=False))
+
+
 @contextmanager
 def running_town(folder: Path, university: University | None = None, **given: object) -> Iterator[Town]:
     """The system with its loops, mail at once; other settings may be given."""
@@ -153,6 +158,6 @@ def running_town(folder: Path, university: University | None = None, **given: ob
     take_in(system, university or small_university())
     system.start()
     try:
-        yield Town(system, TestClient(system.app(), client=("127.0.0.1", 50000), follow_redirects=False))
+        yield embedded_town(system)
     finally:
         assert system.stop()
