@@ -79,8 +79,8 @@ clean: ## Remove the environment and caches; data in var/ stays
 
 ##@ Real servers
 .PHONY: test-cluster
-test-cluster: setup browser programs $(if $(ETMA_TEST_KAFKA),,images) ## All tests that need real servers; started as containers, unless the environment has their addresses
-	@CHROMIUM=$$(cat $(VENV)/browser) $(BIN)/python -m tests.support.containers $(BIN)/python -m pytest -m cluster -n 2 --dist loadfile
+test-cluster: setup browser programs $(if $(ETMA_TEST_KAFKA),,images) ## All tests that need real servers but the faults; started as containers, unless the environment has their addresses
+	@CHROMIUM=$$(cat $(VENV)/browser) $(BIN)/python -m tests.support.containers $(BIN)/python -m pytest -m cluster --ignore tests/faults -n 2 --dist loadfile
 
 .PHONY: bench
 bench: setup programs $(if $(ETMA_TEST_KAFKA),,images) ## Measure it beside a bare floor and tusd: a quarter of an hour, on a machine that does nothing else

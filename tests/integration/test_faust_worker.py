@@ -121,12 +121,12 @@ def test_a_bug_outside_of_the_handlers_ends_the_worker_and_passes_over_nothing(h
 def test_a_missing_topic_is_named_and_waited_for(tmp_path: Path) -> None:
     database = make_database(effects_metadata, tmp_path, "marking", ManualClock())
     house = WorkerHouse(address("kafka"), a_topic(), database)
-    with house.worker() as worker:
+    with ExitStack() as until_it_has_left, house.worker() as worker:
         wait_until(lambda: house.topic.name in worker.problems().get("marking.worker", ""))
-        with new_topic(house.topic.name, partitions=2):
-            wait_until(lambda: worker.problems() == {})
-            house.send(received("w1"))
-            wait_until(lambda: house.effects() == [("w1", 1)])
+        until_it_has_left.enter_context(new_topic(house.topic.name, partitions=2))
+        wait_until(lambda: worker.problems() == {})
+        house.send(received("w1"))
+        wait_until(lambda: house.effects() == [("w1", 1)])
     house.close()
 
 

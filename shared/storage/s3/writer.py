@@ -12,9 +12,11 @@ from shared.killpoints import kill_point
 from shared.storage.port import StoredObject
 from shared.storage.s3.requests import Part, SignedRequests
 
-PART_BYTES = 8 * 1024 * 1024
+PART_BYTES = 5 * 1024 * 1024
+"""The least that S3 takes for a part that is not the last."""
+
 PARTS_UNDER_WAY = 2
-"""Beside the part that is being filled: a writer holds three parts at most, 24 MiB."""
+"""Beside the part that is being filled: a writer holds three parts at most, 15 MiB."""
 
 log = structlog.get_logger()
 
