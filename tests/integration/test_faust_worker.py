@@ -10,6 +10,7 @@ import pytest
 
 from shared.errors import Rejected, Unavailable
 from shared.inspection import messaging_status
+from shared.messaging import faust_worker
 from shared.messaging.observed_ends import ObservedEnds
 from shared.messaging.tables import dead_letter
 from tests.integration.operations_house import received
@@ -17,7 +18,7 @@ from tests.support.databases import ManualClock, make_database
 from tests.support.kafka import new_topic
 from tests.support.pipe import effects_metadata
 from tests.support.servers import address
-from tests.support.worker_house import WorkerHouse, a_topic, versions, wait_until
+from tests.support.worker_house import SECONDS, WorkerHouse, a_topic, versions, wait_until
 
 pytestmark = [
     pytest.mark.cluster,
@@ -25,6 +26,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 WORKS = [f"w{number}" for number in range(20)]
+
+
+@pytest.fixture(autouse=True)
+def time_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine leaving the group takes longer than a process may; one left half-way disturbs the next."""
+    monkeypatch.setattr(faust_worker, "STOP_SECONDS", SECONDS)
 
 
 @pytest.fixture(params=[False, True], ids=["contiguous", "compacted"])
@@ -111,7 +118,7 @@ def test_a_bug_outside_of_the_handlers_ends_the_worker_and_passes_over_nothing(h
         dead_letter.drop(connection)
     house.send(received("w1"), received("w2"))
     with house.worker() as worker:
-        wait_until(lambda: "marking.worker" in worker.failed, seconds=20)
+        wait_until(lambda: "marking.worker" in worker.failed, seconds=2 * SECONDS)
     with house.database.changing_tables() as connection:
         dead_letter.create(connection)
     with house.worker():

@@ -76,7 +76,7 @@ class WorkerHouse:
             yield worker
         finally:
             worker.stop()
-            assert worker.join(SECONDS)
+            assert worker.join(2 * SECONDS)
 
     def effects(self) -> list[tuple[str, int]]:
         with self.database.reading() as connection:
