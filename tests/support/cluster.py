@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from tests.support.kafka import sole_use_of_topics
 from tests.support.oulad import environment_of
 from tests.support.processes import Role
 from tests.support.servers import address
-from tests.support.university import ANN, BEN, CY, PDF, TMA, settled_audit, small_university
+from tests.support.university import ANN, BEN, CY, PDF, TMA, settle, settled_audit, small_university
 
 SECONDS = 60
 LINE = (
@@ -79,13 +78,7 @@ class Cluster:
         )
 
     def settle(self) -> float:
-        """Wait until nothing is in flight; the seconds it took. Fails after a minute."""
-        began = time.monotonic()
-        while not self.system.is_settled():
-            statuses = {name: inspection.status() for name, inspection in self.system.inspections().items()}
-            assert time.monotonic() - began < SECONDS, statuses
-            time.sleep(0.2)
-        return time.monotonic() - began
+        return settle(self.system, every_seconds=0.2)
 
     def audit(self, receipts: Path | None = None) -> Report:
         """As `etma audit --settled` runs it."""

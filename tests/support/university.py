@@ -92,6 +92,16 @@ def settled_audit(system: System, receipts: Path | None = None) -> Report:
     return tools.audit.run(Question(now=tools.now(), machine_now=tools.now(), receipts=receipts, settled=True))
 
 
+def settle(system: Embedded | ClusterSystem, *, every_seconds: float) -> float:
+    """Look so often until nothing is in flight; the seconds it took. Fails after a minute."""
+    began = time.monotonic()
+    while not system.is_settled():
+        statuses = {name: inspection.status() for name, inspection in system.inspections().items()}
+        assert time.monotonic() - began < SETTLE_SECONDS, statuses
+        time.sleep(every_seconds)
+    return time.monotonic() - began
+
+
 class Town:
     """A running system with short ways to act in it."""
 
@@ -129,13 +139,7 @@ class Town:
         return self.system.platform.bus
 
     def settle(self) -> float:
-        """Wait until nothing is in flight; the seconds it took. Fails after a minute."""
-        began = time.monotonic()
-        while not self.system.is_settled():
-            statuses = {name: inspection.status() for name, inspection in self.system.inspections().items()}
-            assert time.monotonic() - began < SETTLE_SECONDS, statuses
-            time.sleep(0.02)
-        return time.monotonic() - began
+        return settle(self.system, every_seconds=0.02)
 
     def rows(self, service: str, kind: str) -> list[dict[str, object]]:
         """All rows of a service's inspection stream."""
