@@ -1,8 +1,9 @@
 """One role of one service as a process: `python -m services.submission api|relay|worker|timers|sender|migrate`.
 
 Every role listens: the api for everybody, the others for `/healthz` and `/readyz` alone. A process that cannot begin
-yet (its database is away, or not migrated) waits, and says in `/readyz` for what. One whose work ends by a fault ends
-as a whole, so that its supervisor starts it anew: all that it has to know is in the database.
+yet (its database is away, or not migrated) waits, and says in `/readyz` for what; an api asks everybody else to come
+again. One whose work ends by a fault ends as a whole, so that its supervisor starts it anew: all that it has to know is
+in the database.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from shared.settings import Settings, load_settings
 from shared.timers import TimersLoop
 from shared.watch import Watch, watch_of_database
 from shared.web import inspection_api
-from shared.web.app import create_app, health_app
+from shared.web.app import create_app, health_app, waiting_app
+from shared.web.pages import Pages
 from shared.web.server import Doorway, HttpThread
 from shared.wiring import Platform
 
@@ -104,15 +106,22 @@ class _Process:
         """Work until a signal comes or the work fails; the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._asked_to_stop)
-        doorway = Doorway(health_app(lambda: self.waits))
+        doorway = Doorway(self._app_of_the_start())
         http = HttpThread(doorway, host=self.settings.host, port=self.settings.port)
         http.start()
         log.info("role.started", service=self.blueprint.name, role=self.role, address=http.address)
         platform_and_service = self._compose()
         code = self._work(*platform_and_service, doorway) if platform_and_service else 0
         http.stop()
+        if platform_and_service:
+            platform_and_service[0].close()  # not before: what is under way stands on it
         log.info("role.ended", service=self.blueprint.name, role=self.role, code=code)
         return code
+
+    def _app_of_the_start(self) -> ASGIApp:
+        if self.role != "api":
+            return health_app(lambda: self.waits)
+        return waiting_app(lambda: self.waits, Pages(self.blueprint.templates, demo=self.settings.demo))
 
     def _asked_to_stop(self, _number: int, _frame: object) -> None:
         """End soon, and at the latest in ten seconds: the database knows where everything was."""
@@ -155,7 +164,6 @@ class _Process:
         for part in parts:
             part.stop()
         ended = [part.join(STOP_SECONDS) for part in parts]
-        platform.close()
         if failed:
             log.critical("role.failed", service=service.name, role=self.role, parts=failed)
         return KILLED if not all(ended) else FAILED if failed else 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2 as httpx
@@ -34,6 +37,7 @@ LINE = (
     "notifier.sender",
 )
 SECONDS = 30
+FORM = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n' + PDF + b"\r\n--b--\r\n"
 
 
 @pytest.fixture
@@ -92,6 +96,43 @@ def test_a_process_waits_for_its_tables_and_says_so(tmp_path: Path) -> None:
         relay.wait_until_ready()
 
 
+def test_who_comes_while_a_service_starts_is_asked_to_come_again(tmp_path: Path) -> None:
+    with roles(environment(tmp_path), "submission.api") as running:
+        api = running["submission.api"]
+        api.wait_until({"submission": "waits: not_migrated"})
+        answer = hand_in(api, "a token")
+        assert (answer.status_code, answer.json()["code"]) == (503, "starting")
+        assert int(answer.headers["retry-after"]) > 0
+        page = httpx.get(f"{api.url}/work", headers={"cookie": "etma_session=any"}, trust_env=False)
+        assert (page.status_code, "Please try again" in page.text) == (503, True)
+
+
+def test_who_is_handing_in_while_a_service_stops_is_answered(system: System, tmp_path: Path) -> None:
+    with roles(environment(tmp_path), "identity.api", "submission.api") as running:
+        for role in running.values():
+            role.wait_until_ready()
+        api = running["submission.api"]
+        token = system.identity.sessions.sign_in(role="student", identifier=ANN)
+        assert api.process is not None
+        half_sent, ended = threading.Event(), threading.Event()
+
+        def content() -> Iterator[bytes]:
+            head, tail = FORM[: len(FORM) // 2], FORM[len(FORM) // 2 :]
+            yield head
+            half_sent.set()
+            ended.wait(SECONDS)
+            yield tail
+
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(post, api, token, content())
+            assert half_sent.wait(SECONDS)
+            api.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: api.readiness() is None)
+            ended.set()
+            assert answer.result().status_code == 201
+        assert api.process.wait(SECONDS) == 0
+
+
 def test_a_loop_that_failed_ends_its_process(system: System, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "var" / "marking.db") as database:
         database.execute("DROP TABLE timer")
@@ -136,10 +177,18 @@ def test_a_service_imports_the_client_of_no_server(service: str) -> None:
 
 
 def hand_in(api: Role, token: str) -> httpx.Response:
+    return post(api, token, FORM)
+
+
+def post(api: Role, token: str, content: bytes | Iterator[bytes]) -> httpx.Response:
     return httpx.post(
         f"{api.url}/api/v1/assignments/{TMA}/submissions",
-        files={"file": ("answer.pdf", PDF, "application/pdf")},
-        headers={"authorization": f"Bearer {token}", "idempotency-key": str(uuid.uuid4())},
+        content=content,
+        headers={
+            "authorization": f"Bearer {token}",
+            "idempotency-key": str(uuid.uuid4()),
+            "content-type": "multipart/form-data; boundary=b",
+        },
         trust_env=False,
         timeout=SECONDS,
     )
