@@ -27,6 +27,9 @@ from shared.messaging.message import Message
 REQUEST_SECONDS = 5
 DELIVERY_SECONDS = 15
 """How long the brokers may take to acknowledge a batch; less than a relay's transaction may be idle."""
+LINGER_MS = 1000
+BATCH_BYTES = 512 * 1024
+"""All that is appended at once leaves at once, by a flush: until then the producer's thread has nothing to do."""
 READ_SECONDS = 5
 CLOSE_SECONDS = 1
 
@@ -71,6 +74,7 @@ class KafkaBus:
         with self._failures(self._give_up):
             sent = [self._send(producer, message) for message in messages]
             deadline = time.monotonic() + DELIVERY_SECONDS
+            producer.flush(DELIVERY_SECONDS)
             for future in sent:
                 future.get(timeout=max(0.0, deadline - time.monotonic()))
 
@@ -85,7 +89,8 @@ class KafkaBus:
                 bootstrap_timeout_ms=REQUEST_SECONDS * 1000,
                 acks="all",
                 enable_idempotence=True,
-                linger_ms=2,
+                linger_ms=LINGER_MS,
+                batch_size=BATCH_BYTES,
                 max_block_ms=REQUEST_SECONDS * 1000,
                 request_timeout_ms=REQUEST_SECONDS * 1000,
                 delivery_timeout_ms=DELIVERY_SECONDS * 1000,

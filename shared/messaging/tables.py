@@ -47,7 +47,12 @@ outbox = sa.Table(
         sqlite_where=sa.text("published_at IS NULL"),
         postgresql_where=sa.text("published_at IS NULL"),
     ),
-    sa.Index("outbox_published", "published_at"),
+    sa.Index(
+        "outbox_published",
+        "published_at",
+        sqlite_where=sa.text("published_at IS NOT NULL"),
+        postgresql_where=sa.text("published_at IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 
