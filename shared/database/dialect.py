@@ -12,6 +12,9 @@ import sqlalchemy as sa
 from shared.clock import Clock
 from shared.errors import EtmaError, Rejected, Unavailable
 
+LOCKS_ONLY = "locks_only"
+"""Marks a statement, as an execution option, that writes rows only to lock them: nobody has to hear of it."""
+
 
 class BrokenReferences(EtmaError):
     """A change of tables would leave rows that refer to nothing; it was taken back."""

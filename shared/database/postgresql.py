@@ -20,7 +20,7 @@ import sqlalchemy as sa
 import structlog
 
 from shared.clock import Clock
-from shared.database.dialect import NotText
+from shared.database.dialect import LOCKS_ONLY, NotText
 from shared.errors import EtmaError, StorageFull, Unavailable
 
 CONNECT_SECONDS = 3
@@ -30,8 +30,8 @@ STATEMENT_SECONDS = 30
 IDLE_SECONDS = 30
 """How long a transaction may do nothing: a relay waits so long for the broker, a frozen process loses its locks."""
 MIGRATION_SECONDS = 900
-POOL, OVERFLOW, POOL_SECONDS = 5, 10, 10
-"""Connections kept and more at need, for each process of a service; how long one is waited for."""
+POOL, POOL_SECONDS = 15, 10
+"""Connections of a process, each made when it is first needed, and kept; how long one is waited for."""
 TELL_SECONDS = 0.01
 """The least time between two tellings: a NOTIFY holds a lock of the whole server while it commits."""
 RECONNECT_SECONDS = 1.0
@@ -74,7 +74,7 @@ class PostgreSql:
             self._url,
             connect_args=self._arguments(_SETTINGS),
             pool_size=POOL,
-            max_overflow=OVERFLOW,
+            max_overflow=0,
             pool_timeout=POOL_SECONDS,
             pool_pre_ping=True,  # a server that was restarted costs nobody a failure
             isolation_level="READ COMMITTED",
@@ -109,6 +109,7 @@ class PostgreSql:
     def reading(self) -> Iterator[sa.Connection]:
         with self._snapshots.connect() as connection:
             yield connection
+            connection.commit()  # after a rollback psycopg forgets the statements that it has prepared
 
     @contextmanager
     def changing_tables(self) -> Iterator[sa.Connection]:
@@ -238,7 +239,7 @@ def _count_changes(
     context: Any,  # noqa: ANN401 - SQLAlchemy's
     _executemany: bool,  # noqa: FBT001 - as the event gives it
 ) -> None:
-    if context.isinsert or context.isupdate or context.isdelete:
+    if (context.isinsert or context.isupdate or context.isdelete) and not context.execution_options.get(LOCKS_ONLY):
         connection.info["changes"] = connection.info.get("changes", 0) + max(cursor.rowcount, 0)
 
 

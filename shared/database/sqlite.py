@@ -149,6 +149,7 @@ def _refuse_nul(
     executemany: bool,  # noqa: FBT001 - as the event gives it
 ) -> None:
     """SQLite would keep what no other server keeps."""
-    for row in parameters if executemany else (parameters,):
+    is_of_rows = executemany and isinstance(parameters[0], tuple)  # not so where many rows go in one statement
+    for row in parameters if is_of_rows else (parameters,):
         if any(isinstance(value, str) and "\0" in value for value in row):
             raise NotText

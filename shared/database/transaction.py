@@ -11,18 +11,17 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import insert
 
-from shared.chunks import in_chunks
 from shared.clock import Clock
 from shared.contracts import Fact, fact_type
+from shared.database.dialect import LOCKS_ONLY
 from shared.errors import Rejected
 from shared.messaging.message import Message
 from shared.messaging.shards import shard_of
 from shared.messaging.tables import key_sequence, outbox
 
 LARGEST_FACT_BYTES = 900_000
-CHUNK = 500
 
 
 class FactTooLarge(Rejected):
@@ -75,6 +74,18 @@ def _insert(table: sa.Table) -> Any:  # noqa: ANN401 - as above
     return insert(table).inline().execution_options(preserve_rowcount=True)
 
 
+def _by_key(change: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - as above
+    """Makes the rows of keys that have none, and changes the sequence of those that have; either locks them."""
+    statement = _insert(key_sequence)
+    return statement.on_conflict_do_update(index_elements=["key"], set_={"sequence": change(statement.excluded)})
+
+
+_HELD = _by_key(lambda _: key_sequence.c.sequence).execution_options(**{LOCKS_ONLY: True})
+_RESERVED = _by_key(lambda new: key_sequence.c.sequence + new.sequence).returning(
+    key_sequence.c.key, key_sequence.c.sequence
+)
+
+
 def _changes_of(statement: Any, names: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - as above
     return {name: statement.excluded[name] for name in names}
 
@@ -107,10 +118,7 @@ class Transaction:
         wanted = sorted(set(keys))
         if not wanted or not self.locks_rows:
             return
-        self._keep(wanted)
-        key, these = key_sequence.c.key, sa.any_(sa.cast(wanted, ARRAY(sa.Text)))
-        rows = sa.select(key).where(key == these).order_by(key.collate("C"))  # the order of Python's `sorted`
-        self.connection.execute(rows.with_for_update()).all()
+        self.connection.execute(_HELD, [{"key": key, "sequence": 0} for key in wanted])
         self.now = self._clock.now()
 
     def receive(self, messages: Mapping[int, Message]) -> None:
@@ -127,17 +135,20 @@ class Transaction:
         """See `publish_all`."""
         self.publish_all(facts)
 
-    def publish_all(self, facts: Iterable[Fact], *, because: Fact | None = None) -> None:
+    def publish_all(self, facts: Iterable[Fact]) -> None:
         """Write the facts to the outbox, in order, each with the next number of its key.
 
-        The cause of a fact is `because`, else the received fact of the same key, else the last received one.
-        Raises `FactTooLarge`.
+        The cause of a fact is the received fact of the same key, else the last received one. Raises `FactTooLarge`.
         """
+        self.publish_each((fact, None) for fact in facts)
+
+    def publish_each(self, facts: Iterable[tuple[Fact, Fact | None]]) -> None:
+        """The same for facts that each come with their cause, a received fact."""
         facts = list(facts)
         if not facts:
             return
-        numbers = self._numbers([fact.key for fact in facts])
-        rows = [self._row(fact, next(numbers[fact.key]), because) for fact in facts]
+        numbers = self._numbers([fact.key for fact, _ in facts])
+        rows = [self._row(fact, next(numbers[fact.key]), because) for fact, because in facts]
         self.connection.execute(sa.insert(outbox), rows)
 
     def after_commit(self, call: Callable[[], None]) -> None:
@@ -151,28 +162,9 @@ class Transaction:
 
     def _numbers(self, keys: Sequence[str]) -> dict[str, Iterator[int]]:
         counts = Counter(keys)
-        self._keep(sorted(counts))
-        reserve = (
-            sa.update(key_sequence)
-            .where(key_sequence.c.key == sa.bindparam("which"))
-            .values(sequence=key_sequence.c.sequence + sa.bindparam("more"))
-        )
-        self.connection.execute(reserve, [{"which": key, "more": counts[key]} for key in sorted(counts)])
-        ends = self._sequences(list(counts))
+        rows = [{"key": key, "sequence": counts[key]} for key in sorted(counts)]
+        ends = {row.key: row.sequence for row in self.connection.execute(_RESERVED, rows)}
         return {key: iter(range(ends[key] - count + 1, ends[key] + 1)) for key, count in counts.items()}
-
-    def _keep(self, keys: Sequence[str]) -> None:
-        """See that each key has its row. It locks what is new and nothing that was there."""
-        rows = [{"key": key, "sequence": 0} for key in keys]
-        self.connection.execute(upsert(key_sequence, key=["key"], update=()), rows)
-
-    def _sequences(self, keys: Sequence[str]) -> dict[str, int]:
-        query = sa.select(key_sequence.c.key, key_sequence.c.sequence)
-        found: dict[str, int] = {}
-        for chosen in in_chunks(keys, CHUNK):
-            rows = self.connection.execute(query.where(key_sequence.c.key.in_(chosen)))
-            found.update((row.key, row.sequence) for row in rows)
-        return found
 
     def _row(self, fact: Fact, sequence: int, because: Fact | None) -> dict[str, object]:
         cause = self.message_of(because) if because else self._cause_by_key.get(fact.key, self._latest_cause)

@@ -70,9 +70,10 @@ class LogWatch:
         }
 
     def _note(self, places: Mapping[Place, tuple[str, int]]) -> None:
-        if places != self._noted:
-            note_ends(self.consumer.database, self.consumer.name, places)
-            self._noted = places
+        changed = {place: found for place, found in places.items() if self._noted.get(place) != found}
+        if changed:
+            note_ends(self.consumer.database, self.consumer.name, changed)
+        self._noted = places
 
     def _present_ids(self) -> Mapping[str, str]:
         return {topic: self.bus.topic_id(topic) for topic in self.topics}

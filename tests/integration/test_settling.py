@@ -14,6 +14,8 @@ from shared.timers import Timers
 from tests.support.university import Town, running_town
 
 COUNTING = ("count(", "SCAN outbox", "SCAN timer", "SCAN delivery")
+OF_WHAT_WAITS = "SCAN outbox USING COVERING INDEX outbox_unpublished"
+"""No whole table: in this index stands only what is not published."""
 
 
 @pytest.fixture
@@ -71,4 +73,5 @@ def test_the_question_counts_nothing_and_reads_no_whole_table(town: Town) -> Non
     for engine, text in looks:
         with engine.connect() as connection:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", ("x",) * text.count("?")).all()
-        assert not [word for word in COUNTING if word in f"{text} {plan}"], (text, plan)
+        told = f"{text} {plan}".replace(OF_WHAT_WAITS, "")
+        assert not [word for word in COUNTING if word in told], (text, plan)

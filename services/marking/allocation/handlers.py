@@ -39,8 +39,7 @@ class Allocation:
             decisions.append((fact, decision))
         self.scripts.save_all(scripts.values(), tx)
         self.scripts.add_rulings([(fact, *_ruling(decision)) for fact, decision in decisions], tx)
-        for fact, decision in decisions:
-            tx.publish_all(decision.facts, because=fact)
+        tx.publish_each((said, fact) for fact, decision in decisions for said in decision.facts)
 
     def regroup(self, recorded: Sequence[TutorGroupRecorded], tx: Transaction) -> None:
         """Take the groups' new state; release, move or hold the scripts of everybody it touches."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -115,4 +115,5 @@ def _script(row: sa.RowMapping) -> Script:
 
 def _row(script: Script) -> dict[str, object]:
     waits_for = str(script.waits_for) if script.waits_for else None
-    return asdict(script) | {"state": str(script.state), "waits_for": waits_for}
+    row = {name: getattr(script, name) for name in _COLUMNS}  # `asdict` copies every value deeply
+    return row | {"state": str(script.state), "waits_for": waits_for}
