@@ -45,7 +45,8 @@ ROLES = {
     "sender": "sends what the service has to send",
     "migrate": "brings the database to what this code needs, and ends",
 }
-STOP_SECONDS = 10.0
+STOP_SECONDS = 9.0
+"""The most that leaving takes: a supervisor that waits for ten seconds, as most do, need not kill."""
 LOOK_SECONDS = 0.2
 RETRY_SECONDS = 1.0
 FAILED, KILLED = 70, 75
@@ -124,7 +125,7 @@ class _Process:
         return waiting_app(lambda: self.waits, Pages(self.blueprint.templates, demo=self.settings.demo))
 
     def _asked_to_stop(self, _number: int, _frame: object) -> None:
-        """End soon, and at the latest in ten seconds: the database knows where everything was."""
+        """End soon, and in time whatever happens: the database knows where everything was."""
         watchdog = threading.Timer(STOP_SECONDS, os._exit, (KILLED,))
         watchdog.daemon = True
         watchdog.start()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -78,8 +78,8 @@ class Partition:
 class Consumer:
     """One service's consumer over all the topics that it reads.
 
-    `handle` is the heart and knows no bus: it takes records of one partition, in order. Handlers get runs of facts of
-    one type. `counters` tells what was skipped.
+    `handle` is the heart and knows no bus: it takes records of one topic, of each partition in order. Handlers get runs
+    of facts of one type. `counters` tells what was skipped.
     """
 
     def __init__(self, *, database: Database, handlers: HandlerTable, limit: int = CONSECUTIVE_DEAD_LETTERS) -> None:
@@ -118,41 +118,54 @@ class Consumer:
         if found.topic.offsets == "contiguous" and place.next_offset < found.first_offset:
             self._stop(f"{name}: goes on at {place.next_offset}, the log begins at {found.first_offset}. {LOST_LOG}")
 
-    def handle(self, topic: Topic, partition: int, records: Sequence[Record], *, topic_id: str) -> None:
-        """Apply records of one partition, all or, after a failure, one by one. Raises `Unavailable` and `Stopped`."""
+    def handle(self, topic: Topic, records: Sequence[Record], *, topic_id: str) -> None:
+        """Apply records of one topic, of each partition in order, in one transaction.
+
+        After a failure each partition has a transaction of its own; after another, each record of it.
+        Raises `Unavailable` and `Stopped`.
+        """
         try:
-            self._apply(topic, partition, records, topic_id)
+            self._apply(topic, records, topic_id)
         except (Unavailable, Stopped):
             raise
         except Exception as error:  # noqa: BLE001 - the consumer is the edge: the class decides what happens
             log.warning("consumer.batch_failed", consumer=self.name, topic=topic.name, error=type(error).__name__)
-            for record in records:
-                self._apply_alone(topic, partition, record, topic_id)
+            parts = _by_partition(records)
+            for part in parts.values():
+                if len(parts) > 1:
+                    self.handle(topic, part, topic_id=topic_id)
+                else:
+                    self._apply_one_by_one(topic, part, topic_id)
 
-    def _apply_alone(self, topic: Topic, partition: int, record: Record, topic_id: str) -> None:
+    def _apply_one_by_one(self, topic: Topic, records: Sequence[Record], topic_id: str) -> None:
+        for record in records:
+            self._apply_alone(topic, record, topic_id)
+
+    def _apply_alone(self, topic: Topic, record: Record, topic_id: str) -> None:
         for attempt in range(1, ATTEMPTS_BEFORE_BURIAL + 1):
             try:
-                self._apply(topic, partition, [record], topic_id)
+                self._apply(topic, [record], topic_id)
             except (Unavailable, Stopped):
                 raise
             except Exception as error:  # noqa: BLE001 - as above
                 if isinstance(error, Rejected) or attempt == ATTEMPTS_BEFORE_BURIAL:
-                    self._bury(topic, partition, record, topic_id, error, attempt)
+                    self._bury(topic, record, topic_id, error, attempt)
                     return
             else:
                 return
 
-    def _apply(self, topic: Topic, partition: int, records: Sequence[Record], topic_id: str) -> None:
+    def _apply(self, topic: Topic, records: Sequence[Record], topic_id: str) -> None:
         if self.stopped:
             raise Stopped(self.stopped)
         with self.database.transaction() as tx:
-            fresh = self._fresh(tx, topic, partition, records, topic_id)
+            parts = sorted(_by_partition(records).items())  # held in one order
+            fresh = [record for number, part in parts for record in self._fresh(tx, topic, number, part, topic_id)]
             if not fresh:
                 return
             parked = self._parked(tx, fresh)
             applied = [record.message() for record in fresh if record not in parked]
             self.apply_messages(applied, tx)
-            self._advance(tx, topic, partition, fresh[-1].offset + 1, topic_id)
+            self._advance(tx, topic, fresh, topic_id)
             kill_point("consumer.applied")
         if applied:  # what was parked is no success
             self._failures.end()
@@ -222,9 +235,11 @@ class Consumer:
         )
         return tx.connection.execute(query.with_for_update()).one_or_none()
 
-    def _advance(self, tx: Transaction, topic: Topic, partition: int, next_offset: int, topic_id: str) -> None:
-        row = self._progress(topic, partition, next_offset, topic_id)
-        tx.connection.execute(upsert(progress, key=PLACE, update=["next_offset"]), [row])
+    def _advance(self, tx: Transaction, topic: Topic, records: Sequence[Record], topic_id: str) -> None:
+        """Note each partition's last record as read."""
+        last = {record.partition: record.offset for record in records}
+        rows = [self._progress(topic, partition, offset + 1, topic_id) for partition, offset in last.items()]
+        tx.connection.execute(upsert(progress, key=PLACE, update=["next_offset"]), rows)
 
     def _progress(self, topic: Topic, partition: int, next_offset: int, topic_id: str) -> dict[str, object]:
         return {
@@ -256,16 +271,14 @@ class Consumer:
             tx.connection.execute(sa.insert(dead_letter), rows)
         return waiting
 
-    def _bury(
-        self, topic: Topic, partition: int, record: Record, topic_id: str, error: Exception, attempts: int
-    ) -> None:
+    def _bury(self, topic: Topic, record: Record, topic_id: str, error: Exception, attempts: int) -> None:
         if not self._failures.grow():
             self._stop(f"{self.limit} messages in a row failed, the last with: {public_name(error)}", error)
         with self.database.transaction() as tx:
-            self.hold(topic.name, partition, tx)
+            self.hold(topic.name, record.partition, tx)
             letter = self._letter(tx, record, state="buried", reason=f"{type(error).__name__}: {error}")
             tx.connection.execute(sa.insert(dead_letter), [letter | {"attempts": attempts}])
-            self._advance(tx, topic, partition, record.offset + 1, topic_id)
+            self._advance(tx, topic, [record], topic_id)
         log.error("consumer.buried", consumer=self.name, topic=topic.name, offset=record.offset, exc_info=error)
 
     def _letter(self, tx: Transaction, record: Record, *, state: str, reason: str) -> dict[str, object]:
@@ -285,26 +298,27 @@ class Consumer:
 
 
 class ConsumerLoop:
-    """Feeds a consumer from a bus by offset, partition by partition; the embedded counterpart of a broker's worker."""
+    """Feeds a consumer from a bus by offset, topic by topic; the embedded counterpart of a broker's worker."""
 
     def __init__(self, consumer: Consumer, bus: Bus, topics: Iterable[Topic]) -> None:
         self.name = f"{consumer.name}.consumer"
         self.consumer = consumer
         self.bus = bus
-        self.places = [(topic, part) for topic in topics for part in range(bus.partitions(topic.name))]
+        self.places = {topic: range(bus.partitions(topic.name)) for topic in topics}
         self._offsets: dict[tuple[str, int], int] = {}
 
     def step(self, stop: threading.Event) -> bool:
-        """Apply one batch of every partition that has one; True when any had. Raises `Unavailable` and `Stopped`."""
+        """Apply a batch of every topic that has one; True when any had. Raises `Unavailable` and `Stopped`."""
         ends = self.bus.end_offsets()
         if not self._offsets:
-            self._offsets = self.consumer.begin([self._partition(*place, ends) for place in self.places])
-        behind = [place for place in self.places if self._offsets[_name(place)] < ends[_name(place)]]
-        for topic, partition in behind:
-            if stop.is_set():
-                return False
-            self._step_partition(topic, partition)
-        return bool(behind)
+            self._offsets = self.consumer.begin([self._partition(*place, ends) for place in self._all_places()])
+        worked = False
+        for topic, partitions in self.places.items():
+            behind = [each for each in partitions if self._offsets[topic.name, each] < ends[topic.name, each]]
+            if behind and not stop.is_set():
+                self._step_topic(topic, behind)
+                worked = True
+        return worked
 
     def is_caught_up(self) -> bool:
         """Whether nothing on the bus is left to apply."""
@@ -320,23 +334,32 @@ class ConsumerLoop:
             end_offset=ends[topic.name, number],
         )
 
-    def _step_partition(self, topic: Topic, partition: int) -> None:
-        offset = self._offsets[topic.name, partition]
-        records = self.bus.read(topic.name, partition, offset=offset, limit=BATCH)
+    def _step_topic(self, topic: Topic, behind: Sequence[int]) -> None:
+        """Apply a batch of these partitions, an equal share of each."""
+        share = max(1, BATCH // len(behind))
+        offsets = {number: self._offsets[topic.name, number] for number in behind}
+        read = [self.bus.read(topic.name, number, offset=offset, limit=share) for number, offset in offsets.items()]
+        records = [record for part in read for record in part]
         if records:
-            self.consumer.handle(topic, partition, records, topic_id=self.bus.topic_id(topic.name))
-            self._offsets[topic.name, partition] = records[-1].offset + 1
+            self.consumer.handle(topic, records, topic_id=self.bus.topic_id(topic.name))
+            self._offsets.update({(topic.name, record.partition): record.offset + 1 for record in records})
 
     def applied(self) -> dict[tuple[str, int], int]:
         """Where each partition goes on, by topic and number: behind what is applied, else at its first record."""
         with self.consumer.database.reading() as connection:
             stored = stored_offsets(connection, self.consumer.name)
-        places = map(_name, self.places)
+        places = [(topic.name, number) for topic, number in self._all_places()]
         return {place: stored[place] if place in stored else self.bus.first_offset(*place) for place in places}
 
+    def _all_places(self) -> Iterator[tuple[Topic, int]]:
+        return ((topic, number) for topic, partitions in self.places.items() for number in partitions)
 
-def _name(place: tuple[Topic, int]) -> tuple[str, int]:
-    return place[0].name, place[1]
+
+def _by_partition(records: Iterable[Record]) -> dict[int, list[Record]]:
+    parts: dict[int, list[Record]] = {}
+    for record in records:
+        parts.setdefault(record.partition, []).append(record)
+    return parts
 
 
 def stored_offsets(connection: sa.Connection, consumer: str) -> dict[tuple[str, int], int]:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,12 +29,13 @@ from shared.errors import Unavailable, public_name
 from shared.messaging.consumer import Consumer, Stopped
 from shared.messaging.kafka_bus import KafkaBus, record_of, servers_in
 from shared.messaging.log_watch import LogWatch
+from shared.service import seconds_to_gather
 
 BATCH = 500
 BUFFER = 4096
 """Messages that wait in a partition's queue: when it is full, Faust's fetching sleeps for a whole second."""
 HANDLERS = 4
-"""Partitions that are handled at once."""
+"""Topics that are handled at once."""
 LOOK_SECONDS = 1.0
 SILENT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 5.0
@@ -196,9 +198,15 @@ class _Feed:
         return first
 
     async def handle(self, app: faust.App, messages: Sequence[Any]) -> None:
-        """Apply messages of one partition; leaving in between is safe, they will be read again."""
+        """Apply messages of one topic; leaving in between is safe, they will be read again.
+
+        What came before the last assignment is left: of its partition something may have been passed over since.
+        """
         tries = 0
-        while messages and not (self.leaving or app.rebalancing or app.should_stop):
+        while not (self.leaving or app.rebalancing or app.should_stop):
+            messages = [each for each in messages if each.generation_id == app.consumer_generation_id]
+            if not messages:
+                break
             try:
                 await self._in_thread(self._apply, messages)
                 break
@@ -213,7 +221,7 @@ class _Feed:
     def _apply(self, messages: Sequence[Any]) -> None:
         records = [record_of(message) for message in messages]
         topic = self.topics[records[0].topic]
-        self.consumer.handle(topic, records[0].partition, records, topic_id=self.log.topic_ids[topic.name])
+        self.consumer.handle(topic, records, topic_id=self.log.topic_ids[topic.name])
 
     async def _in_thread(self, call: Any, *given: Any) -> Any:  # noqa: ANN401 - as run_in_executor
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *given)
@@ -299,15 +307,71 @@ def _application(name: str, servers: Sequence[str], feed: _Feed, topics: Sequenc
     return app
 
 
+@dataclass
+class _Waiting:
+    """Messages of one partition, and who waits for them to be applied."""
+
+    messages: Sequence[Any]
+    applied: asyncio.Future[None]
+
+
+class _Gathering:
+    """What waits of one topic's partitions, to be applied together: a transaction for each fact would cost far more.
+
+    Who has been idle applies at once; what comes within a moment of that waits for its end.
+    """
+
+    def __init__(self, app: _App, feed: _Feed) -> None:
+        self._app = app
+        self._feed = feed
+        self._waiting: deque[_Waiting] = deque()
+        self._looked_at = 0.0
+        self._applying: asyncio.Task[None] | None = None
+
+    async def apply(self, messages: Sequence[Any]) -> None:
+        """Returns when the messages, of one partition, are applied or left; raises what their handling raised."""
+        applied = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(messages, applied))
+        if self._applying is None or self._applying.done():
+            self._applying = asyncio.create_task(self._apply_all())
+        await applied
+
+    async def _apply_all(self) -> None:
+        while self._waiting:
+            if sum(len(each.messages) for each in self._waiting) < BATCH:
+                await asyncio.sleep(seconds_to_gather(self._looked_at, now=time.monotonic()))
+            self._looked_at = time.monotonic()
+            taken = self._take()
+            failure: BaseException | None = None
+            try:
+                await self._feed.handle(self._app, [message for each in taken for message in each.messages])
+            except Exception as error:  # noqa: BLE001 - it is raised where the messages came from
+                failure = error
+            for each in taken:
+                if each.applied.done():  # who waited for it was cancelled
+                    continue
+                if failure:
+                    each.applied.set_exception(failure)
+                else:
+                    each.applied.set_result(None)
+
+    def _take(self) -> Sequence[_Waiting]:
+        """The first of what waits: about a batch."""
+        taken = [self._waiting.popleft()]
+        while self._waiting and sum(len(each.messages) for each in taken) < BATCH:
+            taken.append(self._waiting.popleft())
+        return taken
+
+
 def _consume(app: _App, feed: _Feed, topic: Any) -> None:  # noqa: ANN401 - Faust's
+    gathering = _Gathering(app, feed)
+
     async def consume(stream: Any) -> None:  # noqa: ANN401 - Faust's
         async for event in stream.events():
             batch, queue = [event], stream.channel.queue
             while len(batch) < BATCH and not queue.empty():
                 batch.append(queue.get_nowait())
-            await feed.handle(
-                app, [one.message for one in batch if one.message.generation_id == app.consumer_generation_id]
-            )
+            await gathering.apply([one.message for one in batch])
             for one in batch[1:]:
                 one.ack()  # only the lag that Kafka shows depends on it
 

@@ -64,7 +64,7 @@ def records(database: Database, key: str, number: int) -> list[Record]:
 
 def handling(database: Database, partition: int, found: Sequence[Record], handle: Handle = note) -> Work:
     moved = [replace(record, partition=partition) for record in found]
-    return lambda: consumer(database, handle).handle(SUBMISSION, partition, moved, topic_id="t")
+    return lambda: consumer(database, handle).handle(SUBMISSION, moved, topic_id="t")
 
 
 def beginning(database: Database, partition: int, end_offset: int) -> Work:

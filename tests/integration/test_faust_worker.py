@@ -60,6 +60,16 @@ def test_each_fact_has_one_effect_in_the_order_of_its_key_over_restarts(house: W
     assert house.versions_of_each() == {work: [1, 2, 3] for work in WORKS}
 
 
+def test_what_comes_within_a_moment_is_applied_together(house: WorkerHouse) -> None:
+    with house.worker() as worker:
+        wait_until(lambda: not worker.problems())
+        before = house.database.commits
+        house.send(*versions(WORKS, 5))
+        wait_until(lambda: len(house.effects()) == 5 * len(WORKS))
+        assert house.database.commits - before < len(WORKS) / 2  # with the notes on where the log ends
+    assert house.versions_of_each() == {work: [1, 2, 3, 4, 5] for work in WORKS}
+
+
 def test_what_can_never_work_is_buried_and_what_follows_it_is_parked(house: WorkerHouse) -> None:
     house.trouble = lambda fact: Rejected("never") if (fact.key, fact.model_dump()["version"]) == ("w1", 1) else None
     house.send(*versions(["w1", "w2"], 2))

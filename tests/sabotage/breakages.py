@@ -1425,6 +1425,21 @@ BREAKAGES: tuple[Breakage, ...] = (
         server="kafka",
     ),
     Breakage(
+        name="worker: every partition has a transaction of its own",
+        file="shared/messaging/faust_worker.py",
+        old="        while self._waiting and sum(len(each.messages) for each in taken) < BATCH:\n",
+        new="        while self._waiting and not taken:\n",
+        test=_WORKER + "test_what_comes_within_a_moment_is_applied_together",
+        server="kafka",
+    ),
+    Breakage(
+        name="consumer: a fault in one partition takes the others apart",
+        file="shared/messaging/consumer.py",
+        old="                if len(parts) > 1:\n",
+        new="                if not parts:\n",
+        test="tests/unit/test_messaging.py::test_a_partition_that_has_no_fault_is_not_held_up_by_one_that_has",
+    ),
+    Breakage(
         name="worker: nobody hears where the log ends",
         file="shared/messaging/log_watch.py",
         old="        if changed:\n",

@@ -57,7 +57,7 @@ def main() -> None:
     configure_logs()
     folder = Path(sys.argv[1])
     database = make_database(metadata, folder, "notifier", SystemClock())
-    Consumer(database=database, handlers={PersonRecorded: keep}).handle(PERSON, 0, records(folder), topic_id="one")
+    Consumer(database=database, handlers={PersonRecorded: keep}).handle(PERSON, records(folder), topic_id="one")
     sys.stdout.write("\n".join(reasons(database)))
 
 

@@ -114,4 +114,4 @@ class Pipe:
         ]
 
     def handle_records(self, records: Sequence[Record], *, topic: Topic = SUBMISSION, topic_id: str = "t") -> None:
-        self.consumer.handle(topic, 0, records, topic_id=topic_id)
+        self.consumer.handle(topic, records, topic_id=topic_id)

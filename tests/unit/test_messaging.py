@@ -127,6 +127,25 @@ def test_offsets_read_again_are_dropped(pipe: Pipe) -> None:
     assert pipe.effects() == [("w1", 1), ("w2", 1)]
 
 
+def test_what_waits_in_the_partitions_of_a_topic_is_applied_at_once(pipe: Pipe) -> None:
+    pipe.publish(*(received(f"w{number}") for number in range(20)))
+    pipe.relay_all()
+    before = pipe.reader.commits
+    pipe.consume_all()
+    assert len(pipe.effects()) == 20
+    assert pipe.reader.commits - before == 2  # the places where it begins, and the facts
+
+
+def test_a_partition_that_has_no_fault_is_not_held_up_by_one_that_has(pipe: Pipe) -> None:
+    records = pipe.records(received("w1"), received("w2"))
+    other = [replace(record, partition=1) for record in pipe.records(received("w3"), received("w4"))[2:]]
+    pipe.trouble = lambda fact: Rejected("never") if fact.key == "w1" else None
+    pipe.handle_records([*records, *(replace(record, offset=number) for number, record in enumerate(other))])
+    assert sorted(pipe.effects()) == [("w2", 1), ("w3", 1), ("w4", 1)]
+    assert pipe.runs[-1] == 2  # the other partition's are still one run
+    assert [letter.key for letter in pipe.letters.list("buried")] == ["w1"]
+
+
 def test_a_hole_in_the_offsets_stops_the_consumer(pipe: Pipe) -> None:
     records = pipe.records(received("w1"), received("w2"), received("w3"))
     pipe.handle_records(records[:1])
