@@ -27,6 +27,7 @@ from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.relay import Relay
 from shared.migrations.history import History
 from shared.observability.logs import configure_logs
+from shared.pace import Pace
 from shared.service import LoopThread, Part, Service, problems_of
 from shared.settings import Settings, load_settings
 from shared.timers import TimersLoop
@@ -190,7 +191,7 @@ def _dead_letters(service: Service) -> DeadLetters:
 def _parts(role: str, platform: Platform, service: Service) -> Sequence[Part]:
     match role:
         case "relay":
-            relay = Relay(service.database, platform.bus)
+            relay = Relay(service.database, platform.bus, Pace())
             thread = LoopThread("relay", [relay])
             service.database.on_commit(thread.wake)
             bus = LoopThread("bus", [Watch(f"{service.name}.bus", platform.bus.end_offsets)])

@@ -29,7 +29,7 @@ from shared.errors import Unavailable, public_name
 from shared.messaging.consumer import Consumer, Stopped
 from shared.messaging.kafka_bus import KafkaBus, record_of, servers_in
 from shared.messaging.log_watch import LogWatch
-from shared.service import seconds_to_gather
+from shared.pace import Pace
 
 BATCH = 500
 BUFFER = 4096
@@ -318,14 +318,14 @@ class _Waiting:
 class _Gathering:
     """What waits of one topic's partitions, to be applied together: a transaction for each fact would cost far more.
 
-    Who has been idle applies at once; what comes within a moment of that waits for its end.
+    At the pace of `shared.pace`, unless a whole batch waits.
     """
 
     def __init__(self, app: _App, feed: _Feed) -> None:
         self._app = app
         self._feed = feed
         self._waiting: deque[_Waiting] = deque()
-        self._looked_at = 0.0
+        self._pace = Pace()
         self._applying: asyncio.Task[None] | None = None
 
     async def apply(self, messages: Sequence[Any]) -> None:
@@ -339,14 +339,15 @@ class _Gathering:
     async def _apply_all(self) -> None:
         while self._waiting:
             if sum(len(each.messages) for each in self._waiting) < BATCH:
-                await asyncio.sleep(seconds_to_gather(self._looked_at, now=time.monotonic()))
-            self._looked_at = time.monotonic()
+                await asyncio.sleep(self._pace.rest(time.monotonic()))
+            began = time.monotonic()
             taken = self._take()
             failure: BaseException | None = None
             try:
                 await self._feed.handle(self._app, [message for each in taken for message in each.messages])
             except Exception as error:  # noqa: BLE001 - it is raised where the messages came from
                 failure = error
+            self._pace.worked(began, time.monotonic())
             for each in taken:
                 if each.applied.done():  # who waited for it was cancelled
                     continue

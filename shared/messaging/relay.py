@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from shared.messaging.bus import Publisher
 from shared.messaging.message import Message
 from shared.messaging.shards import SHARDS
 from shared.messaging.tables import ARCHIVED, outbox
+from shared.pace import Pace
 
 BATCH = 500
 
@@ -23,30 +25,40 @@ class Relay:
     """One service's relay. Rows stay for fourteen days after publication: they are the archive for a re-drive.
 
     Several may run: what a relay publishes is of shards that it holds alone, so that a key keeps its order. Where
-    another may be, it holds half of them at the most.
+    another may be, it holds half of them at the most. One that has its process to itself is given a `pace`.
     """
 
-    def __init__(self, database: Database, bus: Publisher) -> None:
+    def __init__(self, database: Database, bus: Publisher, pace: Pace | None = None) -> None:
         self.name = f"{database.source}.relay"
         self.database = database
         self.bus = bus
+        self.pace = pace
 
-    def step(self, _stop: threading.Event) -> bool:
+    def step(self, stop: threading.Event) -> bool:
         """Publish one batch; True when there was something. Raises `Unavailable` while the bus is away."""
+        if self.pace:
+            stop.wait(self.pace.rest(time.monotonic()))
+        began = time.monotonic()
+        published = self._publish()
+        if self.pace and 0 < published < BATCH:
+            self.pace.worked(began, time.monotonic())
+        return published > 0
+
+    def _publish(self) -> int:
         waiting = self._waiting_shards()
         if not waiting:
-            return False
+            return 0
         with self.database.holding(self.name, waiting, at_most=SHARDS // 2) as held:
             rows = self._unpublished(held)
             if not rows:
-                return False
+                return 0
             kill_point("relay.read")
             self.bus.append(
                 [Message.from_parts(topic=row.topic, key=row.key, headers=row.headers, value=row.value) for row in rows]
             )
             kill_point("relay.acknowledged")
             self._mark([row.position for row in rows])
-        return True
+        return len(rows)
 
     def _waiting_shards(self) -> Sequence[int]:
         """The shards of what has waited longest, in that order."""
