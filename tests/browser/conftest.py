@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-import socket
-import threading
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
+from services.cluster import ClusterSystem
 from services.embedded import Embedded
 from services.intake.catalogue import load_demo
 from shared.settings import Settings
+from shared.web.server import HttpThread
+from tests.support.cluster import TOWN, environment_for, own_places, twice
+from tests.support.gateway import served_gateway
+from tests.support.processes import free_port, roles
 
 FLAGS = [
     "--disable-dev-shm-usage",
@@ -34,27 +37,48 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     return {**browser_type_launch_args, "executable_path": program, "args": flags}
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    """The demo university, served on a free port; `address` is where."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("demo")
+@dataclass(frozen=True)
+class Demo:
+    """The demo university, served at `address`; `system` tells when nothing is in flight."""
+
+    system: Embedded | ClusterSystem
+    address: str
+
+
+@pytest.fixture(scope="module", params=["embedded", pytest.param("cluster", marks=pytest.mark.cluster)])
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Once in one process, once as processes on real servers."""
+    serve = {"embedded": embedded_demo, "cluster": cluster_demo}[request.param]
+    with serve(tmp_path_factory.mktemp("demo")) as demo:
+        yield demo
+
+
+@contextmanager
+def embedded_demo(folder: Path) -> Iterator[Demo]:
+    port = free_port()
     system = Embedded(Settings(data_dir=folder, demo=True, port=port, digest_window_seconds=0))
     load_demo(system)
     system.start()
-    server = uvicorn.Server(uvicorn.Config(system.app(), port=port, log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield system
-    server.should_exit = True
-    thread.join()
+    server = HttpThread(system.app(), host="127.0.0.1", port=port)
+    server.start()
+    yield Demo(system, server.address)
+    server.stop()
     system.stop()
 
 
+@contextmanager
+def cluster_demo(folder: Path) -> Iterator[Demo]:
+    with own_places(folder) as settings:
+        offered = settings.model_copy(update={"demo": True})
+        system = ClusterSystem(offered)
+        load_demo(system)
+        with roles(environment_for(offered), *twice(TOWN)) as running, served_gateway(running) as address:
+            for role in running.values():
+                role.wait_until_ready()
+            yield Demo(system, address)
+        system.platform.close()
+
+
 @pytest.fixture
-def base_url(demo: Embedded) -> str:
-    return demo.platform.settings.address
+def base_url(demo: Demo) -> str:
+    return demo.address

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from services.embedded import Embedded
+from tests.browser.conftest import Demo
+from tests.support.university import PDF, settle
 
-PDF = b"%PDF-1.4\nmy answer\n"
 STUDENT, OTHER_STUDENT = "P4000001", "P4000038"
 WIDTHS = (320, 1280)
 
@@ -54,13 +53,6 @@ def check(page: Page) -> None:
     assert page.complaints == []  # type: ignore[attr-defined]
 
 
-def settle(demo: Embedded) -> None:
-    deadline = time.monotonic() + 20
-    while not demo.is_settled():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def hand_in(page: Page, folder: Path, *, content: bytes = PDF) -> None:
     file = folder / "answer.pdf"
     file.write_bytes(content)
@@ -94,10 +86,10 @@ def test_a_wrong_file_is_explained_and_can_be_put_right(page: Page, tmp_path: Pa
     check(page)
 
 
-def test_a_tutor_collects(page: Page, demo: Embedded, tmp_path: Path) -> None:
+def test_a_tutor_collects(page: Page, demo: Demo, tmp_path: Path) -> None:
     sign_in(page, OTHER_STUDENT, "student")
     hand_in(page, tmp_path)
-    settle(demo)
+    settle(demo.system, every_seconds=0.05)
     page.get_by_role("button", name="Sign out").click()
     sign_in(page, "00001001", "tutor")
     check(page)
@@ -113,11 +105,11 @@ def test_a_tutor_collects(page: Page, demo: Embedded, tmp_path: Path) -> None:
     check(page)
 
 
-def test_operations_follow_a_piece_of_work(page: Page, demo: Embedded, tmp_path: Path) -> None:
+def test_operations_follow_a_piece_of_work(page: Page, demo: Demo, tmp_path: Path) -> None:
     sign_in(page, STUDENT, "student")
     hand_in(page, tmp_path)
     submission = page.url.rsplit("/", 1)[-1]
-    settle(demo)
+    settle(demo.system, every_seconds=0.05)
     page.get_by_role("button", name="Sign out").click()
     sign_in(page, "00009001", "operations")
     expect(page.get_by_role("heading", name="Pipeline")).to_be_visible()

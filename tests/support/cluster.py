@@ -87,7 +87,7 @@ class Cluster:
 
 @contextmanager
 def new_cluster(folder: Path) -> Iterator[Cluster]:
-    """Databases, topics and a bucket of its own, the university taken in; nothing runs."""
+    """Databases, topics and a bucket of its own, the small university taken in; nothing runs."""
     with own_places(folder / "var") as settings:
         system = ClusterSystem(settings)
         take_in(system, small_university())
