@@ -40,6 +40,7 @@ LOOK_SECONDS = 1.0
 SILENT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 5.0
 STOP_SECONDS = 6.0
+COMMIT_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -255,6 +256,13 @@ class _KafkaConsumer(aiokafka.Consumer):
             await self.seek_wait(offsets)
         return offsets
 
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ANN401, FBT001, FBT002 - Faust's
+        """Give up soon: the call goes to another thread and is lost at times, and who leaves would wait for ever."""
+        try:
+            return await asyncio.wait_for(super().commit(topics, start_new_transaction), COMMIT_SECONDS)
+        except TimeoutError:
+            return False
+
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         self.app.feed.kafka = self
         await super().on_partitions_assigned(assigned, generation_id)
@@ -342,12 +350,14 @@ class _Gathering:
                 await asyncio.sleep(self._pace.rest(time.monotonic()))
             began = time.monotonic()
             taken = self._take()
+            messages = [message for each in taken for message in each.messages]
             failure: BaseException | None = None
             try:
-                await self._feed.handle(self._app, [message for each in taken for message in each.messages])
+                await self._feed.handle(self._app, messages)
             except Exception as error:  # noqa: BLE001 - it is raised where the messages came from
                 failure = error
-            self._pace.worked(began, time.monotonic())
+            if len(messages) < BATCH:
+                self._pace.worked(began, time.monotonic())
             for each in taken:
                 if each.applied.done():  # who waited for it was cancelled
                     continue
