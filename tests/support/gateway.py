@@ -30,7 +30,7 @@ class Gateway(httpx.BaseTransport):
     """Each request to the service that the gateway's configuration says, to its web processes in turn."""
 
     def __init__(self, running: Mapping[str, Role]) -> None:
-        self._http = httpx.HTTPTransport()
+        self._http = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))  # as the deployed one
         found = LOCATION.findall(CONFIGURATION.read_text(encoding="ascii"))
         self._services = [(re.compile(pattern), SERVICES[int(number) - 1]) for pattern, number in found]
         self._turns = {
