@@ -112,11 +112,12 @@ class _Process:
         http = HttpThread(doorway, host=self.settings.host, port=self.settings.port)
         http.start()
         log.info("role.started", service=self.blueprint.name, role=self.role, address=http.address)
-        platform_and_service = self._compose()
-        code = self._work(*platform_and_service, doorway) if platform_and_service else 0
+        composed = self._compose()
+        code = self._work(*composed, doorway) if composed else 0
         http.stop()
-        if platform_and_service:
-            platform_and_service[0].close()  # not before: what is under way stands on it
+        if composed:
+            platform, _ = composed
+            platform.close()  # not before: what is under way stands on it
         log.info("role.ended", service=self.blueprint.name, role=self.role, code=code)
         return code
 

@@ -130,16 +130,13 @@ class Consumer:
             raise
         except Exception as error:  # noqa: BLE001 - the consumer is the edge: the class decides what happens
             log.warning("consumer.batch_failed", consumer=self.name, topic=topic.name, error=type(error).__name__)
-            parts = _by_partition(records)
-            for part in parts.values():
-                if len(parts) > 1:
+            parts = _by_partition(records).values()
+            if len(parts) > 1:
+                for part in parts:
                     self.handle(topic, part, topic_id=topic_id)
-                else:
-                    self._apply_one_by_one(topic, part, topic_id)
-
-    def _apply_one_by_one(self, topic: Topic, records: Sequence[Record], topic_id: str) -> None:
-        for record in records:
-            self._apply_alone(topic, record, topic_id)
+            else:
+                for record in records:
+                    self._apply_alone(topic, record, topic_id)
 
     def _apply_alone(self, topic: Topic, record: Record, topic_id: str) -> None:
         for attempt in range(1, ATTEMPTS_BEFORE_BURIAL + 1):

@@ -1442,8 +1442,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="consumer: a fault in one partition takes the others apart",
         file="shared/messaging/consumer.py",
-        old="                if len(parts) > 1:\n",
-        new="                if not parts:\n",
+        old="            if len(parts) > 1:\n",
+        new="            if not parts:\n",
         test="tests/unit/test_messaging.py::test_a_partition_that_has_no_fault_is_not_held_up_by_one_that_has",
     ),
     Breakage(

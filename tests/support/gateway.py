@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import cycle
@@ -18,9 +16,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from shared.web.app import METHODS
-from shared.web.server import server_of
+from shared.web.server import HttpThread
 from tests.support.databases import SERVICES
-from tests.support.processes import Role, free_port
+from tests.support.processes import Role
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "images" / "gateway" / "nginx.conf"
 LOCATION = re.compile(r"location (?:~ )?(\S+) { proxy_pass http://127\.0\.0\.1:810(\d); }")
@@ -50,7 +48,7 @@ class Gateway(httpx.BaseTransport):
 @contextmanager
 def served_gateway(running: Mapping[str, Role]) -> Iterator[str]:
     """The same for a browser: it listens on the address that this gives."""
-    gateway, port = Gateway(running), free_port()
+    gateway = Gateway(running)
 
     def pass_on(request: Request, body: bytes) -> Response:
         asked = httpx.Request(request.method, str(request.url), headers=request.headers.raw, content=body)
@@ -62,12 +60,8 @@ def served_gateway(running: Mapping[str, Role]) -> Iterator[str]:
     async def forward(request: Request) -> Response:
         return await run_in_threadpool(pass_on, request, await request.body())
 
-    server = server_of(Starlette(routes=[Route("/{path:path}", forward, methods=METHODS)]), host="127.0.0.1", port=port)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+    http = HttpThread(Starlette(routes=[Route("/{path:path}", forward, methods=METHODS)]), host="127.0.0.1", port=0)
+    http.start()
+    yield http.address
+    http.stop()
     gateway.close()
