@@ -46,9 +46,14 @@ def write(connection: psycopg.Connection[Any], rows: Rows, ids: Sequence[str], k
             connection.execute(statement, [json.dumps(texts)])
 
 
+class _App(faust.App):
+    def _create_directories(self) -> None:
+        """None: they are for tables, of which there are none."""
+
+
 def application(broker: str, group: str, rows: Rows, connection: psycopg.Connection[Any]) -> faust.App:
     """The loop, with the settings of our worker."""
-    app = faust.App(
+    app = _App(
         group,
         broker=";".join(f"kafka://{server}" for server in servers_in(broker)),
         store="memory://",
