@@ -11,6 +11,14 @@ MOST_DIGITS = 18
 """Of a number that every database can count to."""
 
 
+def checked_moment(value: datetime) -> datetime:
+    """The moment itself; raises `ValueError` when it has no time zone."""
+    if value.tzinfo is None:
+        message = "a moment without a time zone cannot be stored"
+        raise ValueError(message)
+    return value
+
+
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
     """An aware moment in UTC: kept as text of fixed width on SQLite (so that it sorts), as timestamptz elsewhere.
 
@@ -28,10 +36,7 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:  # noqa: ANN401 - per dialect
         if value is None:
             return None
-        if value.tzinfo is None:
-            message = "a moment without a time zone cannot be stored"
-            raise ValueError(message)
-        moment = value.astimezone(UTC)
+        moment = checked_moment(value).astimezone(UTC)
         return moment.isoformat(timespec="microseconds") if dialect.name == "sqlite" else moment
 
     def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ANN401

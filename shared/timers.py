@@ -55,8 +55,7 @@ class Timers:
     def set_all_new(self, tx: Transaction, timers: Sequence[Timer]) -> None:
         """Set those that are not set yet; a set one keeps its moment."""
         rows = [{"kind": t.kind, "key": t.key, "due_at": t.due_at, "payload": t.payload} for t in timers]
-        if rows:
-            tx.connection.execute(upsert(timer, key=["kind", "key"], update=()), rows)
+        tx.write(upsert(timer, key=["kind", "key"], update=()), rows)
 
     def cancel(self, tx: Transaction, *, kind: str, key: str) -> None:
         """Forget the timer; nothing happens when it is not set."""

@@ -50,7 +50,7 @@ class Database:
                 source=self.source,
                 clock=self.clock,
                 context=context,
-                locks_rows=self._dialect.locks_rows,
+                dialect=self._dialect,
             )
             yield tx
             changed = self._dialect.changes(connection) != changes

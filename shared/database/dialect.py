@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -14,6 +14,9 @@ from shared.errors import EtmaError, Rejected, Unavailable
 
 LOCKS_ONLY = "locks_only"
 """Marks a statement, as an execution option, that writes rows only to lock them: nobody has to hear of it."""
+
+Row = Mapping[str, object]
+"""Values by the names of their columns."""
 
 
 class BrokenReferences(EtmaError):
@@ -42,6 +45,10 @@ class Dialect(Protocol):
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """A connection on a read-only snapshot."""
+        ...
+
+    def write(self, connection: sa.Connection, statement: sa.Insert, rows: Sequence[Row]) -> sa.CursorResult[Any]:
+        """Insert the rows, of the same columns each; see `Transaction.write`."""
         ...
 
     def changing_tables(self) -> AbstractContextManager[sa.Connection]:

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from shared.clock import Clock
-from shared.database.dialect import BrokenReferences, NotText
+from shared.database.dialect import BrokenReferences, NotText, Row
 from shared.errors import EtmaError, StorageFull, Unavailable
 
 BUSY_SECONDS = 30
@@ -54,6 +54,9 @@ class Sqlite:
     def reading(self) -> Iterator[sa.Connection]:
         with self.engine.connect().execution_options(reading=True) as connection:
             yield connection
+
+    def write(self, connection: sa.Connection, statement: sa.Insert, rows: Sequence[Row]) -> sa.CursorResult[Any]:
+        return connection.execute(statement, rows)
 
     @contextmanager
     def changing_tables(self) -> Iterator[sa.Connection]:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from shared.clock import Clock
 from shared.contracts import Fact, fact_type
-from shared.database.dialect import LOCKS_ONLY
+from shared.database.dialect import LOCKS_ONLY, Dialect, Row
 from shared.errors import Rejected
 from shared.messaging.message import Message
 from shared.messaging.shards import shard_of
@@ -86,6 +86,9 @@ _RESERVED = _by_key(lambda new: key_sequence.c.sequence + new.sequence).returnin
 )
 
 
+_TO_OUTBOX = sa.insert(outbox)
+
+
 def _changes_of(statement: Any, names: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - as above
     return {name: statement.excluded[name] for name in names}
 
@@ -94,19 +97,32 @@ class Transaction:
     """One unit of work. Nothing in it is seen by anybody before the edge commits."""
 
     def __init__(
-        self, connection: sa.Connection, *, source: str, clock: Clock, context: Context, locks_rows: bool
+        self, connection: sa.Connection, *, source: str, clock: Clock, context: Context, dialect: Dialect
     ) -> None:
         self.connection = connection
-        self.locks_rows = locks_rows
         self.source = source
         self.context = context
         self._clock = clock
+        self.dialect = dialect
         self.now: datetime = clock.now()
         self.simulated = clock.simulated
         self._received: dict[int, Message] = {}
         self._cause_by_key: dict[str, Message] = {}
         self._latest_cause: Message | None = None
         self._after_commit: list[Callable[[], None]] = []
+
+    def write(self, statement: sa.Insert, rows: Sequence[Row]) -> Sequence[sa.Row[Any]]:
+        """Insert the rows, in their order; what the statement returns, for as many as it returns any.
+
+        All rows have the same columns, and no two of them the same key. Nothing is done for no rows.
+        """
+        if not rows:
+            return ()
+        if any(row.keys() != rows[0].keys() for row in rows):
+            message = f"rows of {statement.table.name} that have not the same columns"
+            raise ValueError(message)
+        result = self.dialect.write(self.connection, statement, rows)
+        return result.all() if result.returns_rows else ()
 
     def lock(self, *keys: str) -> None:
         """Take the row locks of `keys`, always in one order, so that two transactions cannot wait for each other.
@@ -116,9 +132,9 @@ class Transaction:
         Nothing is to be done on SQLite, where `BEGIN IMMEDIATE` lets one transaction write at a time.
         """
         wanted = sorted(set(keys))
-        if not wanted or not self.locks_rows:
+        if not wanted or not self.dialect.locks_rows:
             return
-        self.connection.execute(_HELD, [{"key": key, "sequence": 0} for key in wanted])
+        self.write(_HELD, [{"key": key, "sequence": 0} for key in wanted])
         self.now = self._clock.now()
 
     def receive(self, messages: Mapping[int, Message]) -> None:
@@ -149,7 +165,7 @@ class Transaction:
             return
         numbers = self._numbers([fact.key for fact, _ in facts])
         rows = [self._row(fact, next(numbers[fact.key]), because) for fact, because in facts]
-        self.connection.execute(sa.insert(outbox), rows)
+        self.write(_TO_OUTBOX, rows)
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Run `call` once the transaction is durable; never when it rolls back."""
@@ -163,7 +179,7 @@ class Transaction:
     def _numbers(self, keys: Sequence[str]) -> dict[str, Iterator[int]]:
         counts = Counter(keys)
         rows = [{"key": key, "sequence": counts[key]} for key in sorted(counts)]
-        ends = {row.key: row.sequence for row in self.connection.execute(_RESERVED, rows)}
+        ends = {row.key: row.sequence for row in self.write(_RESERVED, rows)}
         return {key: iter(range(ends[key] - count + 1, ends[key] + 1)) for key, count in counts.items()}
 
     def _row(self, fact: Fact, sequence: int, because: Fact | None) -> dict[str, object]:

@@ -49,6 +49,7 @@ ATTEMPTS_BEFORE_BURIAL = 3
 CONSECUTIVE_DEAD_LETTERS = 20
 PLACE = ("consumer", "topic", "partition")
 INBOX = ("consumer", "ce_id")
+_NOTED = upsert(inbox, key=INBOX, update=()).returning(inbox.c.ce_id)
 
 log = structlog.get_logger()
 
@@ -100,8 +101,7 @@ class Consumer:
         in_one_order = sorted(partitions, key=lambda each: (each.topic.name, each.number))
         with self.database.transaction() as tx:
             rows = [self._progress(each.topic, each.number, each.first_offset, each.topic_id) for each in in_one_order]
-            if rows:
-                tx.connection.execute(upsert(progress, key=PLACE, update=()), rows)
+            tx.write(upsert(progress, key=PLACE, update=()), rows)
             places = [(each, self.hold(each.topic.name, each.number, tx)) for each in in_one_order]
         if self.stopped:
             raise Stopped(self.stopped)
@@ -236,7 +236,7 @@ class Consumer:
         """Note each partition's last record as read."""
         last = {record.partition: record.offset for record in records}
         rows = [self._progress(topic, partition, offset + 1, topic_id) for partition, offset in last.items()]
-        tx.connection.execute(upsert(progress, key=PLACE, update=["next_offset"]), rows)
+        tx.write(upsert(progress, key=PLACE, update=["next_offset"]), rows)
 
     def _progress(self, topic: Topic, partition: int, next_offset: int, topic_id: str) -> dict[str, object]:
         return {
@@ -252,8 +252,7 @@ class Consumer:
         for message in messages:
             by_id.setdefault(message.id, message)
         rows = [{"consumer": self.name, "ce_id": ce_id, "handled_at": tx.now} for ce_id in sorted(by_id)]
-        noted = upsert(inbox, key=INBOX, update=()).returning(inbox.c.ce_id)
-        new = set(tx.connection.execute(noted, rows).scalars()) if rows else set()
+        new = {row.ce_id for row in tx.write(_NOTED, rows)}
         return [message for message in by_id.values() if message.id in new]
 
     def _parked(self, tx: Transaction, records: Sequence[Record]) -> list[Record]:
@@ -264,8 +263,7 @@ class Consumer:
         blocked = {(row.topic, row.key) for row in tx.connection.execute(query.distinct())}
         waiting = [record for record in records if (record.topic, record.key) in blocked]
         rows = [self._letter(tx, record, state="parked", reason="waits behind a dead letter") for record in waiting]
-        if rows:
-            tx.connection.execute(sa.insert(dead_letter), rows)
+        tx.write(sa.insert(dead_letter), rows)
         return waiting
 
     def _bury(self, topic: Topic, record: Record, topic_id: str, error: Exception, attempts: int) -> None:

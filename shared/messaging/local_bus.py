@@ -71,11 +71,11 @@ class LocalBus:
         migrate(self.database, [HISTORY])
         with self.database.transaction() as tx:
             rows = [{"name": name, "topic_id": str(uuid.uuid4()), "partitions": PARTITIONS} for name in topics]
-            tx.connection.execute(upsert(topic_table, key=["name"], update=()), rows)
+            tx.write(upsert(topic_table, key=["name"], update=()), rows)
             ends = [
                 {"topic": name, "partition": part, "next_offset": 0} for name in topics for part in range(PARTITIONS)
             ]
-            tx.connection.execute(upsert(end, key=["topic", "partition"], update=()), ends)
+            tx.write(upsert(end, key=["topic", "partition"], update=()), ends)
         with self.database.reading() as connection:
             self._topics = {row.name: row for row in connection.execute(sa.select(topic_table))}
 
@@ -95,11 +95,11 @@ class LocalBus:
             ends = dict(before)
             rows = list(self._rows(messages, known, ends))
             if rows:
-                tx.connection.execute(sa.insert(log), [row | {"appended_at": tx.now} for row in rows])
+                tx.write(sa.insert(log), [row | {"appended_at": tx.now} for row in rows])
                 moved = [
                     {"topic": t, "partition": p, "next_offset": n} for (t, p), n in ends.items() if n > before[t, p]
                 ]
-                tx.connection.execute(upsert(end, key=["topic", "partition"], update=["next_offset"]), moved)
+                tx.write(upsert(end, key=["topic", "partition"], update=["next_offset"]), moved)
         kill_point("bus.appended")
         for call in self._listeners:
             call()

@@ -47,5 +47,4 @@ def note_ends(database: Database, consumer: str, places: Places) -> None:
             }
             for (topic, partition), (topic_id, end) in places.items()
         ]
-        if rows:
-            tx.connection.execute(upsert(observed_end, key=["consumer", "topic", "partition"]), rows)
+        tx.write(upsert(observed_end, key=["consumer", "topic", "partition"]), rows)

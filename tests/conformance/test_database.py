@@ -52,9 +52,11 @@ TEXTS = (
 )
 
 
-def put(database: Database, *rows: dict[str, Any]) -> None:
+def put(database: Database, *rows: dict[str, Any], crowd: int = 0) -> None:
+    """Write the rows, and so many more like the first along with them."""
+    beside = [{**rows[0], "name": f"crowd {number}"} for number in range(crowd)]
     with database.transaction() as tx:
-        tx.connection.execute(sa.insert(things), list(rows))
+        tx.write(sa.insert(things), [*beside, *rows])
 
 
 def names(connection: sa.Connection) -> list[str]:
@@ -69,6 +71,10 @@ def stored(database: Database) -> list[str]:
 def value_of(database: Database, column: sa.Column[Any], name: str) -> Any:
     with database.reading() as connection:
         return connection.execute(sa.select(column).where(things.c.name == name)).scalar_one()
+
+
+alone_and_in_a_crowd = pytest.mark.parametrize("crowd", [0, 20])
+"""Many rows may travel in another way than few; what they say stays the same."""
 
 
 class DatabaseConformance(ABC):
@@ -133,6 +139,40 @@ class DatabaseConformance(ABC):
                 full = {"at": None, "data": None, "content": None, **row}
                 assert tx.connection.execute(statement, full).rowcount == count
             assert (value_of(self.database, things.c.number, "a"), value_of(self.database, things.c.good, "a")) == now
+
+    @alone_and_in_a_crowd
+    def test_rows_that_are_there_are_left_and_those_that_were_made_are_returned(self, crowd: int) -> None:
+        put(self.database, {"name": "a", "number": 1}, crowd=crowd)
+        made = upsert(things, key=["name"], update=()).returning(things.c.name)
+        with self.database.transaction() as tx:
+            beside = [{"name": f"crowd {number}"} for number in range(crowd)]
+            back = tx.write(made, [*beside, {"name": "b"}, {"name": "a"}])
+        assert [row.name for row in back] == ["b"]
+        assert value_of(self.database, things.c.number, "a") == 1
+
+    @alone_and_in_a_crowd
+    def test_rows_are_numbered_in_the_order_in_which_they_were_given(self, crowd: int) -> None:
+        works = [f"w{number}" for number in range(crowd + 2)][::-1]
+        with self.database.transaction() as tx:
+            tx.publish_all(map(received, works))
+        with self.database.reading() as connection:
+            assert list(connection.scalars(sa.select(outbox.c.key).order_by(outbox.c.position))) == works
+
+    @alone_and_in_a_crowd
+    def test_rows_of_different_columns_are_refused_and_no_rows_are_nothing(self, crowd: int) -> None:
+        with pytest.raises(ValueError, match="thing that have not the same columns"):
+            put(self.database, {"name": "a"}, {"name": "b", "number": 1}, crowd=crowd)
+        with self.database.transaction() as tx:
+            assert tx.write(sa.insert(things).returning(things.c.name), []) == ()
+        assert (stored(self.database), self.database.commits) == ([], 0)
+
+    @alone_and_in_a_crowd
+    def test_what_many_rows_changed_counts_and_a_lock_of_many_does_not(self, crowd: int) -> None:
+        with self.database.transaction() as tx:
+            tx.lock(*(f"w{number}" for number in range(crowd + 2)))
+        assert self.database.commits == 0
+        put(self.database, {"name": "a"}, crowd=crowd)
+        assert self.database.commits == 1
 
     def test_an_update_returns_what_it_made(self) -> None:
         put(self.database, {"name": "a", "number": 5})
@@ -210,37 +250,45 @@ class DatabaseConformance(ABC):
             tx.connection.execute(sa.insert(things).values(name="a"))
             assert stored(self.database) == []
 
-    def test_moments_come_back_in_utc_to_the_microsecond_and_sort(self) -> None:
+    @alone_and_in_a_crowd
+    def test_moments_come_back_in_utc_to_the_microsecond_and_sort(self, crowd: int) -> None:
         moments = [datetime(2026, 7, 1, 12, 0, 0, microsecond, UTC) for microsecond in (0, 1, 100_000, 999_999)]
         london = timezone(timedelta(hours=1))
-        put(self.database, *({"name": str(n), "at": at.astimezone(london)} for n, at in enumerate(moments)))
+        nothing = {"name": "none", "at": None}
+        rows = [{"name": str(n), "at": at.astimezone(london)} for n, at in enumerate(moments)]
+        put(self.database, nothing, *rows, crowd=crowd)
         with self.database.reading() as connection:
-            back = list(connection.scalars(sa.select(things.c.at).order_by(things.c.at)))
+            dated = sa.select(things.c.at).where(things.c.at.is_not(None))
+            back = list(connection.scalars(dated.order_by(things.c.at)))
             noon = sa.select(things.c.name).where(things.c.at <= moments[0])
             assert list(connection.scalars(noon)) == ["0"]
         assert [at.isoformat() for at in back] == [at.isoformat() for at in moments]
 
-    def test_a_moment_without_a_zone_is_refused(self) -> None:
+    @alone_and_in_a_crowd
+    def test_a_moment_without_a_zone_is_refused(self, crowd: int) -> None:
         naive = datetime(2026, 7, 1, 12, tzinfo=UTC).replace(tzinfo=None)
-        with pytest.raises(sa.exc.StatementError, match="without a time zone"):
-            put(self.database, {"name": "a", "at": naive})
+        with pytest.raises((ValueError, sa.exc.StatementError), match="without a time zone"):
+            put(self.database, {"name": "a", "at": naive}, crowd=crowd)
 
+    @alone_and_in_a_crowd
     @pytest.mark.parametrize("text", TEXTS)
-    def test_text_comes_back_as_it_was(self, text: str) -> None:
-        put(self.database, {"name": text, "data": {text: [text, None, 1.5, True]}})
-        assert stored(self.database) == [text]
+    def test_text_comes_back_as_it_was(self, text: str, crowd: int) -> None:
+        put(self.database, {"name": text, "data": {text: [text, None, 1.5, True]}}, crowd=crowd)
+        assert text in stored(self.database)
         assert value_of(self.database, things.c.data, text) == {text: [text, None, 1.5, True]}
 
+    @alone_and_in_a_crowd
     @pytest.mark.parametrize("text", ["a\0b", "\ud800"])
-    def test_text_that_no_server_keeps_is_refused(self, text: str) -> None:
+    def test_text_that_no_server_keeps_is_refused(self, text: str, crowd: int) -> None:
         with pytest.raises(NotText):
-            put(self.database, {"name": text})
+            put(self.database, {"name": text}, crowd=crowd)
         with pytest.raises(NotText), self.database.reading() as connection:
             connection.execute(sa.select(things).where(things.c.name == text)).all()
 
-    def test_numbers_and_bytes_come_back_as_they_were(self) -> None:
+    @alone_and_in_a_crowd
+    def test_numbers_and_bytes_come_back_as_they_were(self, crowd: int) -> None:
         content = bytes(range(256)) * 20_000
-        put(self.database, {"name": "a", "number": 2**63 - 1, "content": content, "good": False})
+        put(self.database, {"name": "a", "number": 2**63 - 1, "content": content, "good": False}, crowd=crowd)
         assert value_of(self.database, things.c.number, "a") == 2**63 - 1
         assert value_of(self.database, things.c.content, "a") == content
         assert value_of(self.database, things.c.good, "a") is False

@@ -93,7 +93,7 @@ class Watched(Transaction):
     """A transaction that writes down what it locks and what it reads of students, in order."""
 
     def __init__(self, tx: Transaction, seen: list[str]) -> None:
-        super().__init__(tx.connection, source=tx.source, clock=ManualClock(), context=SYSTEM, locks_rows=tx.locks_rows)
+        super().__init__(tx.connection, source=tx.source, clock=ManualClock(), context=SYSTEM, dialect=tx.dialect)
         self.seen = seen
 
     def lock(self, *keys: str) -> None:

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from shared.database import SYSTEM, Transaction
+from shared.database.dialect import Dialect, Row
 from tests.support.databases import ManualClock, make_database
 
 
 class Server:
-    """A connection to a PostgreSQL that only writes down what it is asked."""
+    """The ways of a PostgreSQL that only writes down what it is asked."""
 
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    locks_rows = True
+    returns_rows = False
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, list[Any]]] = []
+        self.asked: list[tuple[str, list[object]]] = []
 
-    def execute(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> Server:
-        compiled = statement.compile(dialect=self.dialect, compile_kwargs={"render_postcompile": True})
-        text = " ".join(str(compiled).split())
-        self.asked.append((text, [row["key"] for row in rows] if rows else list(compiled.params.values())))
+    def write(self, _connection: sa.Connection, statement: sa.Insert, rows: Sequence[Row]) -> Server:
+        compiled = statement.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
+        self.asked.append((" ".join(str(compiled).split()), [row["key"] for row in rows]))
         return self
 
 
 def on_a_server(server: Server) -> Transaction:
-    connection = cast("sa.Connection", server)
-    return Transaction(connection, source="marking", clock=ManualClock(), context=SYSTEM, locks_rows=True)
+    dialect, connection = cast("Dialect", server), cast("sa.Connection", None)
+    return Transaction(connection, source="marking", clock=ManualClock(), context=SYSTEM, dialect=dialect)
 
 
 def test_a_lock_takes_the_rows_that_are_there_as_well_in_the_order_of_their_keys() -> None:

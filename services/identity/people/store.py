@@ -49,15 +49,12 @@ class PeopleStore:
         return found
 
     def save_all(self, rows: Sequence[Mapping[str, Any]], tx: Transaction) -> None:
-        if rows:
-            names = ["revision", "name", "email"]
-            tx.connection.execute(upsert(person_table, key=["person_ref"], update=names), list(rows))
+        tx.write(upsert(person_table, key=["person_ref"], update=["revision", "name", "email"]), rows)
 
     def grant_all(self, grants: Iterable[Grant], tx: Transaction) -> None:
         """Give roles; one that is there already stays."""
         rows = [{"person_ref": person_ref, "role": role, "scope": "*"} for person_ref, role in grants]
-        if rows:
-            tx.connection.execute(upsert(grant_table, key=["person_ref", "role", "scope"], update=()), rows)
+        tx.write(upsert(grant_table, key=["person_ref", "role", "scope"], update=()), rows)
 
     def grants_of(self, person_refs: Sequence[str], tx: Transaction) -> set[Grant]:
         """The roles that these persons have."""

@@ -78,8 +78,7 @@ class SessionStore:
         return {row.identifier: row.person_ref for row in connection.execute(query)}
 
     def add_all(self, rows: Sequence[dict[str, object]], tx: Transaction) -> None:
-        if rows:
-            tx.connection.execute(sa.insert(session_table), list(rows))
+        tx.write(sa.insert(session_table), rows)
 
     def is_open(self, connection: sa.Connection, session_id: str) -> bool:
         """Whether there is such a session and nobody has ended it."""

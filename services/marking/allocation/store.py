@@ -59,6 +59,7 @@ ruling_table = sa.Table(
     sqlite_autoincrement=True,
 )
 
+_NEW_RULING = sa.insert(ruling_table)
 _COLUMNS = [field.name for field in fields(Script)]
 
 
@@ -81,10 +82,8 @@ class ScriptStore:
 
     def save_all(self, scripts: Iterable[Script], tx: Transaction) -> None:
         """Insert or replace."""
-        rows = [_row(script) for script in scripts]
-        if rows:
-            names = [name for name in _COLUMNS if name != "work_id"]
-            tx.connection.execute(upsert(script_table, key=["work_id"], update=names), rows)
+        names = [name for name in _COLUMNS if name != "work_id"]
+        tx.write(upsert(script_table, key=["work_id"], update=names), [_row(script) for script in scripts])
 
     def add_rulings(self, ruled: Sequence[tuple[SubmissionReceived, str, str | None]], tx: Transaction) -> None:
         """Write the ruling (`taken` or `not_taken`, and why) of each version, once."""
@@ -104,8 +103,7 @@ class ScriptStore:
             | {"band": str(fact.band), "ruling": ruling, "reason": reason, "ruled_at": tx.now}
             for fact, ruling, reason in ruled
         ]
-        if rows:
-            tx.connection.execute(sa.insert(ruling_table), rows)
+        tx.write(_NEW_RULING, rows)
 
 
 def _script(row: sa.RowMapping) -> Script:

@@ -64,10 +64,9 @@ class TutorStore:
                 latest[row[key]] = row
         known = self._revisions(table, key, list(latest), tx)
         news = [row for row in latest.values() if _revision(row) > known.get(row[key], -1)]
-        if news:
-            names = [column.name for column in table.c if column.name != key]
-            newer = sa.literal_column("excluded.revision") > table.c.revision
-            tx.connection.execute(upsert(table, key=[key], update=names, where=newer), news)
+        names = [column.name for column in table.c if column.name != key]
+        newer = sa.literal_column("excluded.revision") > table.c.revision
+        tx.write(upsert(table, key=[key], update=names, where=newer), news)
         return news
 
     def _revisions(self, table: sa.Table, key: str, keys: Sequence[object], tx: Transaction) -> dict[object, int]:
@@ -89,8 +88,7 @@ class TutorStore:
         """Give the groups these members."""
         tx.connection.execute(sa.delete(member_table).where(member_table.c.group_id.in_(list(members))))
         rows = [{"group_id": group_id, "person_ref": ref} for group_id, refs in members.items() for ref in refs]
-        if rows:
-            tx.connection.execute(sa.insert(member_table), rows)
+        tx.write(sa.insert(member_table), rows)
 
     def places_of(self, person_refs: Sequence[str], tx: Transaction) -> dict[tuple[str, str], Place]:
         """By (presentation, person): the group, of several the one with the highest revision."""

@@ -44,6 +44,7 @@ sa.Index(
 _as_in_the_index = deliveries.c.state.in_(sa.bindparam("unfinished", _UNFINISHED, expanding=True, literal_execute=True))
 """A database uses a partial index only where a query has its very condition, in words and not as parameters."""
 
+_NEW = sa.insert(deliveries)
 _WAITING = ("queued", "uncertain")
 
 
@@ -62,8 +63,7 @@ class DeliveryStore:
     """Keeps deliveries. Every call takes a whole run in a constant number of statements."""
 
     def add_all(self, made: Sequence[Delivery], tx: Transaction) -> None:
-        if made:
-            tx.connection.execute(deliveries.insert(), [_row(delivery) for delivery in made])
+        tx.write(_NEW, [_row(delivery) for delivery in made])
 
     def claim(self, owner: str, *, limit: int, tx: Transaction) -> list[Delivery]:
         """Take the oldest that are due for this owner, and count the attempt."""

@@ -36,12 +36,12 @@ class DirectoryStore:
 
     def save_persons(self, recorded: Sequence[PersonRecorded], tx: Transaction) -> None:
         rows = [fact.model_dump(include={"person_ref", "revision", "name", "email"}) for fact in latest(recorded)]
-        tx.connection.execute(upsert(persons, key=["person_ref"], where=_newer(persons)), rows)
+        tx.write(upsert(persons, key=["person_ref"], where=_newer(persons)), rows)
 
     def save_assignments(self, defined: Sequence[AssignmentDefined], tx: Transaction) -> None:
         columns = {column.name for column in assignments.columns}
         rows = [fact.model_dump(include=columns) for fact in latest(defined)]
-        tx.connection.execute(upsert(assignments, key=["assignment_id"], where=_newer(assignments)), rows)
+        tx.write(upsert(assignments, key=["assignment_id"], where=_newer(assignments)), rows)
 
     def contacts(self, person_refs: Collection[str], connection: sa.Connection) -> dict[str, Contact]:
         """Return those of the persons who are known."""

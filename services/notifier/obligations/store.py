@@ -56,9 +56,8 @@ class ObligationStore:
 
     def save_all(self, owed: Sequence[Obligation], tx: Transaction) -> None:
         """Write new obligations, or the new state of those that there are."""
-        if owed:
-            changes = ("state", "waits_for", "delivery_id")
-            tx.connection.execute(upsert(obligations, key=["obligation_id"], update=changes), [_row(o) for o in owed])
+        changes = ("state", "waits_for", "delivery_id")
+        tx.write(upsert(obligations, key=["obligation_id"], update=changes), [_row(o) for o in owed])
 
     def held_for(self, person_refs: Collection[str], tx: Transaction) -> list[Obligation]:
         """Return what waits for these persons to become known."""

@@ -42,9 +42,7 @@ class PipelineStore:
 
     def save_all(self, standings: Iterable[Standing], tx: Transaction) -> None:
         """Write the standings over what was known of their works."""
-        rows = [asdict(standing) for standing in standings]
-        if rows:
-            tx.connection.execute(upsert(stages, key=["work_id"]), rows)
+        tx.write(upsert(stages, key=["work_id"]), [asdict(standing) for standing in standings])
 
     def change_counts(self, changes: Counts, tx: Transaction) -> None:
         """Add to the counters; the caller holds the lock of the counters."""
@@ -57,4 +55,4 @@ class PipelineStore:
             {"assignment_id": assignment_id, "stage": stage, "count": before.get((assignment_id, stage), 0) + change}
             for (assignment_id, stage), change in changes.items()
         ]
-        tx.connection.execute(upsert(counts, key=["assignment_id", "stage"]), rows)
+        tx.write(upsert(counts, key=["assignment_id", "stage"]), rows)

@@ -46,6 +46,8 @@ works = sa.Table(
 )
 """Events that are about several works, such as a digest that was delivered."""
 
+_NEW_EVENT, _NEW_WORK = sa.insert(events), sa.insert(works)
+
 
 class TrailStore:
     """Appends to the trail. Every call takes a whole run in a constant number of statements."""
@@ -62,7 +64,5 @@ class TrailStore:
 
     def append(self, rows: Sequence[dict[str, object]], about: Sequence[dict[str, object]], tx: Transaction) -> None:
         """Write events, and which works those are about that are about several."""
-        if rows:
-            tx.connection.execute(events.insert(), rows)
-        if about:
-            tx.connection.execute(works.insert(), about)
+        tx.write(_NEW_EVENT, rows)
+        tx.write(_NEW_WORK, about)

@@ -115,9 +115,8 @@ class CatalogueStore:
 
     def save_all(self, table: sa.Table, rows: Sequence[dict[str, object]], tx: Transaction) -> None:
         """Insert or replace whole rows."""
-        if rows:
-            names = [column.name for column in table.c if column.name != KEYS[table]]
-            tx.connection.execute(upsert(table, key=[KEYS[table]], update=names), list(rows))
+        names = [column.name for column in table.c if column.name != KEYS[table]]
+        tx.write(upsert(table, key=[KEYS[table]], update=names), rows)
 
     def reserve_revisions(self, count: int, tx: Transaction) -> Iterator[int]:
         """The next `count` revisions of the one counter that orders all changes of the catalogue."""

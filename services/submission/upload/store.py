@@ -41,8 +41,7 @@ class OrphanStore:
     def note(self, places: Sequence[Place], moment: datetime, tx: Transaction) -> None:
         """Note these as seen at `moment`; a note that is there keeps its moment."""
         rows = [{"object_key": key, "object_version": version, "first_seen_at": moment} for key, version in places]
-        if rows:
-            tx.connection.execute(upsert(orphan_table, key=["object_key", "object_version"], update=()), rows)
+        tx.write(upsert(orphan_table, key=["object_key", "object_version"], update=()), rows)
 
     def forget(self, places: Sequence[Place], tx: Transaction) -> None:
         """Take these notes away."""
