@@ -12,10 +12,10 @@ import asyncio
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pkgutil import resolve_name
 from typing import Any
 
@@ -27,11 +27,11 @@ from faust.types import TP
 from shared.contracts import Topic
 from shared.errors import Unavailable, public_name
 from shared.messaging.consumer import Consumer, Stopped
+from shared.messaging.gathering import BATCH, Gathering
 from shared.messaging.kafka_bus import KafkaBus, record_of, servers_in
 from shared.messaging.log_watch import LogWatch
 from shared.pace import Pace
 
-BATCH = 500
 BUFFER = 4096
 """Messages that wait in a partition's queue: when it is full, Faust's fetching sleeps for a whole second."""
 HANDLERS = 4
@@ -315,75 +315,13 @@ def _application(name: str, servers: Sequence[str], feed: _Feed, topics: Sequenc
     return app
 
 
-@dataclass
-class _Waiting:
-    """Messages of one partition, and who waits for them to be applied."""
-
-    messages: Sequence[Any]
-    applied: asyncio.Future[None]
-
-
-class _Gathering:
-    """What waits of one topic's partitions, to be applied together: a transaction for each fact would cost far more.
-
-    At the pace of `shared.pace`, unless a whole batch waits.
-    """
-
-    def __init__(self, app: _App, feed: _Feed) -> None:
-        self._app = app
-        self._feed = feed
-        self._waiting: deque[_Waiting] = deque()
-        self._pace = Pace()
-        self._applying: asyncio.Task[None] | None = None
-
-    async def apply(self, messages: Sequence[Any]) -> None:
-        """Returns when the messages, of one partition, are applied or left; raises what their handling raised."""
-        applied = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(messages, applied))
-        if self._applying is None or self._applying.done():
-            self._applying = asyncio.create_task(self._apply_all())
-        await applied
-
-    async def _apply_all(self) -> None:
-        while self._waiting:
-            if sum(len(each.messages) for each in self._waiting) < BATCH:
-                await asyncio.sleep(self._pace.rest(time.monotonic()))
-            began = time.monotonic()
-            taken = self._take()
-            messages = [message for each in taken for message in each.messages]
-            failure: BaseException | None = None
-            try:
-                await self._feed.handle(self._app, messages)
-            except Exception as error:  # noqa: BLE001 - it is raised where the messages came from
-                failure = error
-            if len(messages) < BATCH:
-                self._pace.worked(began, time.monotonic())
-            for each in taken:
-                if each.applied.done():  # who waited for it was cancelled
-                    continue
-                if failure:
-                    each.applied.set_exception(failure)
-                else:
-                    each.applied.set_result(None)
-
-    def _take(self) -> Sequence[_Waiting]:
-        """The first of what waits: about a batch."""
-        taken = [self._waiting.popleft()]
-        while self._waiting and sum(len(each.messages) for each in taken) < BATCH:
-            taken.append(self._waiting.popleft())
-        return taken
-
-
 def _consume(app: _App, feed: _Feed, topic: Any) -> None:  # noqa: ANN401 - Faust's
-    gathering = _Gathering(app, feed)
+    gathering = Gathering(partial(feed.handle, app), Pace())
 
     async def consume(stream: Any) -> None:  # noqa: ANN401 - Faust's
         async for event in stream.events():
-            batch, queue = [event], stream.channel.queue
-            while len(batch) < BATCH and not queue.empty():
-                batch.append(queue.get_nowait())
-            await gathering.apply([one.message for one in batch])
-            for one in batch[1:]:
+            applied = await gathering.apply(event, stream.channel.queue)
+            for one in applied[1:]:
                 one.ack()  # only the lag that Kafka shows depends on it
 
     name = f"{app.conf.id}-{topic.get_topic_name()}"
