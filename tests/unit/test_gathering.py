@@ -11,6 +11,7 @@ import pytest
 
 from shared.messaging.gathering import BATCH, Gathering
 from shared.pace import Pace
+from tests.support.coroutines import run
 
 SECONDS = 10
 
@@ -66,7 +67,7 @@ def test_what_waits_in_several_partitions_is_applied_together_and_told_to_each()
         assert (names(await first), names(await second)) == (["a1", "a2"], ["b1"])
         assert topic.applied == [["a1", "a2", "b1"]]
 
-    asyncio.run(go())
+    run(go())
 
 
 def test_what_comes_during_the_rest_is_applied_with_it() -> None:
@@ -79,7 +80,7 @@ def test_what_comes_during_the_rest_is_applied_with_it() -> None:
         await asyncio.gather(first, second)
         assert topic.applied == [["a1", "a2", "b1"]]
 
-    asyncio.run(go())
+    run(go())
 
 
 def test_a_whole_batch_waits_for_no_rest() -> None:
@@ -92,7 +93,7 @@ def test_a_whole_batch_waits_for_no_rest() -> None:
         await first
         assert (len(topic.applied[0]), queue.qsize()) == (BATCH, 1)
 
-    asyncio.run(go())
+    run(go())
 
 
 def test_whoever_found_no_room_is_the_first_of_the_next_batch() -> None:
@@ -103,7 +104,7 @@ def test_whoever_found_no_room_is_the_first_of_the_next_batch() -> None:
         await asyncio.gather(first, second)
         assert topic.applied == [many, ["b1", "b2"]]
 
-    asyncio.run(go())
+    run(go())
 
 
 def test_a_failure_goes_to_everyone_whose_messages_failed_and_to_nobody_else() -> None:
@@ -118,7 +119,7 @@ def test_a_failure_goes_to_everyone_whose_messages_failed_and_to_nobody_else() -
         third, _ = topic.consume("a2")
         assert names(await third) == ["a2"]
 
-    asyncio.run(go())
+    run(go())
 
 
 def test_whoever_was_cancelled_leaves_its_queue_to_the_next_agent_of_the_partition() -> None:
@@ -132,4 +133,4 @@ def test_whoever_was_cancelled_leaves_its_queue_to_the_next_agent_of_the_partiti
         assert names(await again) == ["a2", "a3"]
         assert topic.applied == [["a1", "a2", "a3"]]
 
-    asyncio.run(go())
+    run(go())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -21,6 +20,7 @@ from shared.web.envelope import BODY_BYTES, lift_body_limit
 from shared.web.pages import Pages
 from shared.web.sessions import require
 from shared.web.tokens import Tokens
+from tests.support.coroutines import run
 
 PIECE = 1024
 MEGABYTES = 300 * 1024 * 1024
@@ -193,6 +193,6 @@ def post(app: FastAPI, path: str, headers: list[tuple[bytes, bytes]], *, opening
         "client": ("127.0.0.1", 5),
         "server": ("etma", 80),
     }
-    asyncio.run(app(scope, receive, send))
+    run(app(scope, receive, send))
     body = b"".join(message.get("body", b"") for message in sent)
     return {"status": sent[0]["status"], "headers": sent[0]["headers"], "problem": json.loads(body)}, taken
