@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deploy.servers.ports import free_port
 from services.cluster import ClusterSystem
 from services.embedded import Embedded
 from services.intake.catalogue import load_demo
@@ -18,7 +19,7 @@ from shared.settings import Settings
 from shared.web.server import HttpThread
 from tests.support.cluster import TOWN, environment_for, own_places, twice
 from tests.support.gateway import served_gateway
-from tests.support.processes import free_port, roles
+from tests.support.processes import roles
 
 FLAGS = [
     "--disable-dev-shm-usage",

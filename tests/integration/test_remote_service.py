@@ -8,12 +8,12 @@ from contextlib import closing, contextmanager
 import pytest
 from fastapi import FastAPI, Response
 
+from deploy.servers.ports import free_port
 from shared.errors import Unavailable
 from shared.web.remote_inspection import RemoteDeadLetters, RemoteInspection
 from shared.web.remote_service import RemoteService
 from shared.web.server import HttpThread
 from tests.support.elsewhere import TOKENS
-from tests.support.processes import free_port
 
 ASKS: list[Callable[[RemoteService], object]] = [
     lambda service: RemoteInspection(service).facts("persons"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.servers.ports import free_port
 from services.intake.catalogue import take_in
 from services.submission.catalogue.university import StaffEntry, University
 from services.system import System
@@ -21,7 +22,6 @@ from shared.web.remote_service import RemoteService
 from shared.web.remote_sessions import BELIEVED_SECONDS, PAUSE_SECONDS, RemoteSessions
 from shared.web.server import HttpThread
 from tests.support.databases import settings_in
-from tests.support.processes import free_port
 from tests.support.university import ANN, OPERATOR, small_university
 
 NOT_LONG, AT_ONCE = 5.0, 0.5

@@ -16,13 +16,14 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
+from deploy.servers.ports import free_port
 from services.intake.catalogue import take_in
 from services.system import System
 from shared.roles import FAILED
 from shared.settings import Settings
 from shared.web.known_sessions import FRESH_SECONDS
 from tests.support.oulad import environment_of
-from tests.support.processes import Role, free_port, roles
+from tests.support.processes import Role, roles
 from tests.support.university import ANN, PDF, TMA, small_university
 
 LINE = (

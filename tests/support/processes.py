@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import IO
 
 import httpx2 as httpx
 
+from deploy.servers.ports import free_port
 from deploy.servers.process import ServerProcess
 
 SECONDS = 90
@@ -145,9 +145,3 @@ def again(process: Role | ServerProcess) -> None:
     """Kill it and start it anew."""
     process.kill()
     process.start()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import httpx2 as httpx
 
+from deploy.servers.ports import free_port
 from tests.support.oulad import environment_of
 
 SECONDS = 30
@@ -34,7 +34,7 @@ class Served:
 @contextmanager
 def served(data_dir: Path, *, stop_by: signal.Signals = signal.SIGINT) -> Iterator[Served]:
     """`etma serve --demo` on a free port; ended by Ctrl-C or another signal, which must be clean."""
-    port = _free_port()
+    port = free_port()
     settings = {"ETMA_PORT": str(port), "ETMA_LOG_LEVEL": "WARNING"}
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "services", "serve", "--demo"],
@@ -61,12 +61,6 @@ def peak_bytes(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) * 1024
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(client: httpx.Client, process: subprocess.Popen[str]) -> str:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from deploy.servers import ports
 from deploy.servers.ports import HOST, free_port
 from deploy.servers.process import DidNotStart, ServerProcess
 
@@ -84,6 +87,18 @@ def test_one_that_finds_its_port_taken_does_not_pass_for_the_other(server: Liste
     server.start()
     with pytest.raises(DidNotStart, match=f"somebody else listens on port {server.port}"):
         Listener(tmp_path / "second", server.port).start()
+
+
+def test_a_port_is_given_to_one_only_also_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = random.randrange(15_000, 18_000)  # where nobody else looks for ports
+    monkeypatch.setattr(ports, "LOWEST", first)
+    monkeypatch.setattr(ports, "BELOW", first + 1)
+    assert free_port() == first
+    monkeypatch.setattr(ports, "BELOW", first + 2)
+    elsewhere = f"from deploy.servers import ports; ports.LOWEST, ports.BELOW = {first}, {first + 2}"
+    command = [sys.executable, "-c", f"{elsewhere}; print(ports.free_port())"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == f"{first + 1}\n"
+    assert free_port() == first + 1
 
 
 def test_no_outgoing_connection_is_given_the_port_of_a_stopped_server() -> None:
