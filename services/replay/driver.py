@@ -23,6 +23,8 @@ CLIENTS: Final = 8
 TOKEN_HOURS: Final = 24 * 500
 QUIET_SECONDS: Final = 300.0
 POLL_SECONDS: Final = 0.01
+RESTS: Final = 3.0
+"""How many times as long as a look took nobody looks again."""
 AFTERWARDS: Final = timedelta(days=1)
 """How far the clock moves at the end: past every digest's window."""
 
@@ -158,13 +160,15 @@ class Replay:
 
     def _settle(self) -> None:
         """Wait until nothing is in flight; raises `Unexpected` when a part gave up, or nothing comes to rest."""
-        deadline = time.monotonic() + QUIET_SECONDS
+        deadline = (began := time.monotonic()) + QUIET_SECONDS
         while not self.system.is_settled():
             stopped = self.system.stopped()
-            if stopped or time.monotonic() > deadline:
+            looked = time.monotonic()
+            if stopped or looked > deadline:
                 status = {name: inspection.status() for name, inspection in self.system.inspections().items()}
                 raise Unexpected(f"The system does not come to rest: {stopped or self.system.problems() or status}")
-            time.sleep(POLL_SECONDS)
+            time.sleep(max(POLL_SECONDS, RESTS * (looked - began)))  # who looks takes the time of those who work
+            began = time.monotonic()
         kill_point("replay.settled")
 
     def _hold(self, held: Held) -> None:
