@@ -18,21 +18,19 @@ COUNT_SECONDS = 0.02
 
 @dataclass
 class _Waiting:
-    """The first event of a partition, the queue of what came behind it, and who waits for what is applied of them."""
+    """Events of a partition, at first one, the queue of what came behind it, and who waits until they are applied."""
 
-    first: Any
+    events: list[Any]
     queue: Any
     applied: asyncio.Future[Sequence[Any]]
 
     def count(self) -> int:
-        return 1 + int(self.queue.qsize())
+        return len(self.events) + int(self.queue.qsize())
 
-    def take(self, most: int) -> list[Any]:
-        """The first, and what is there by now; who waited in vain has left the queue to another."""
-        events = [self.first]
-        while len(events) < most and not self.queue.empty() and not self.applied.done():
-            events.append(self.queue.get_nowait())
-        return events
+    def fill(self, most: int) -> None:
+        """Take what is there by now; who waited in vain has left the queue to another."""
+        while len(self.events) < most and not self.queue.empty() and not self.applied.done():
+            self.events.append(self.queue.get_nowait())
 
 
 class Gathering:
@@ -50,7 +48,7 @@ class Gathering:
     async def apply(self, first: Any, queue: Any) -> Sequence[Any]:  # noqa: ANN401 - Faust's
         """Apply or leave a partition's event and what is behind it; returns all these, raises what handling raised."""
         applied: asyncio.Future[Sequence[Any]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(first, queue, applied))
+        self._waiting.append(_Waiting([first], queue, applied))
         if self._applying is None or self._applying.done():
             self._applying = asyncio.create_task(self._apply_all())
         return await applied
@@ -59,34 +57,33 @@ class Gathering:
         while self._waiting:
             await self._rest()
             began = time.monotonic()
-            taken = self._take()
-            messages = [event.message for _, events in taken for event in events]
+            taken: list[_Waiting] = []
             failure: BaseException | None = None
             try:
-                await self._handle(messages)
+                self._take(taken)
+                await self._handle([event.message for each in taken for event in each.events])
             except Exception as error:  # noqa: BLE001 - it is raised where the messages came from
                 failure = error
-            if len(messages) < BATCH:
+            if sum(len(each.events) for each in taken) < BATCH:
                 self._pace.worked(began, time.monotonic())
-            for each, events in taken:
+            for each in taken:
                 if each.applied.done():  # who waited for it was cancelled
                     continue
                 if failure:
                     each.applied.set_exception(failure)
                 else:
-                    each.applied.set_result(events)
+                    each.applied.set_result(each.events)
 
     async def _rest(self) -> None:
         until = time.monotonic() + self._pace.rest(time.monotonic())
         while sum(each.count() for each in self._waiting) < BATCH and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 - Faust's queues tell nobody
             await asyncio.sleep(min(left, COUNT_SECONDS))
 
-    def _take(self) -> Sequence[tuple[_Waiting, Sequence[Any]]]:
-        """About a batch of what waits, the first partition first."""
-        taken, room = [], BATCH
+    def _take(self, taken: list[_Waiting]) -> None:
+        """Move a batch of what waits to `taken`, the first partition first; raises what a queue was told to raise."""
+        room = BATCH
         while self._waiting and room > 0:
             each = self._waiting.popleft()
-            events = each.take(room)
-            taken.append((each, events))
-            room -= len(events)
-        return taken
+            taken.append(each)
+            each.fill(room)
+            room -= len(each.events)

@@ -122,6 +122,23 @@ def test_a_failure_goes_to_everyone_whose_messages_failed_and_to_nobody_else() -
     run(go())
 
 
+def test_what_a_queue_raises_is_no_standstill() -> None:
+    async def go() -> None:
+        topic = Topic()
+        first, queue = topic.consume("a1", "a2")
+        queue.get_nowait = fail  # type: ignore[method-assign] # as one of Faust's that was told to
+        with pytest.raises(KeyError):
+            await first
+        second, _ = topic.consume("b1")
+        assert names(await second) == ["b1"]
+
+    run(go())
+
+
+def fail() -> None:
+    raise KeyError("bug")
+
+
 def test_whoever_was_cancelled_leaves_its_queue_to_the_next_agent_of_the_partition() -> None:
     async def go() -> None:
         topic = Topic(rest=0.1)
