@@ -984,6 +984,20 @@ BREAKAGES: tuple[Breakage, ...] = (
         server="postgresql",
     ),
     Breakage(
+        name="worker: what a queue raises is lost, and nobody goes on",
+        file="shared/messaging/gathering.py",
+        old="            try:\n                self._take(taken)\n",
+        new="            self._take(taken)\n            try:\n",
+        test=_GATHERING + "test_what_a_queue_raises_is_no_standstill",
+    ),
+    Breakage(
+        name="servers: two processes are given one port",
+        file="deploy/servers/ports.py",
+        old=" and _claim(port)",
+        new="",
+        test=_SERVERS + "test_a_port_is_given_to_one_only_also_among_processes",
+    ),
+    Breakage(
         name="worker: who was cancelled takes from the queue what another's message precedes",
         file="shared/messaging/gathering.py",
         old=" and not self.applied.done():\n",

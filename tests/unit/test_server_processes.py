@@ -92,13 +92,12 @@ def test_one_that_finds_its_port_taken_does_not_pass_for_the_other(server: Liste
 def test_a_port_is_given_to_one_only_also_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     first = random.randrange(15_000, 18_000)  # where nobody else looks for ports
     monkeypatch.setattr(ports, "LOWEST", first)
-    monkeypatch.setattr(ports, "BELOW", first + 1)
-    assert free_port() == first
-    monkeypatch.setattr(ports, "BELOW", first + 2)
-    elsewhere = f"from deploy.servers import ports; ports.LOWEST, ports.BELOW = {first}, {first + 2}"
+    monkeypatch.setattr(ports, "BELOW", first + 50)
+    given = [free_port() for _ in range(49)]
+    elsewhere = f"from deploy.servers import ports; ports.LOWEST, ports.BELOW = {first}, {first + 50}"
     command = [sys.executable, "-c", f"{elsewhere}; print(ports.free_port())"]
-    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == f"{first + 1}\n"
-    assert free_port() == first + 1
+    other = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert sorted([*given, other]) == list(range(first, first + 50))
 
 
 def test_no_outgoing_connection_is_given_the_port_of_a_stopped_server() -> None:
