@@ -16,6 +16,7 @@ import faust
 import psycopg
 
 from shared.contracts import SUBMISSION
+from shared.messaging.faust_worker import WithoutTables
 from shared.messaging.kafka_bus import servers_in
 
 BATCH = 500
@@ -46,14 +47,9 @@ def write(connection: psycopg.Connection[Any], rows: Rows, ids: Sequence[str], k
             connection.execute(statement, [json.dumps(texts)])
 
 
-class _App(faust.App):
-    def _create_directories(self) -> None:
-        """None: they are for tables, of which there are none."""
-
-
 def application(broker: str, group: str, rows: Rows, connection: psycopg.Connection[Any]) -> faust.App:
     """The loop, with the settings of our worker."""
-    app = _App(
+    app = WithoutTables(
         group,
         broker=";".join(f"kafka://{server}" for server in servers_in(broker)),
         store="memory://",

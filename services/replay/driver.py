@@ -160,7 +160,8 @@ class Replay:
 
     def _settle(self) -> None:
         """Wait until nothing is in flight; raises `Unexpected` when a part gave up, or nothing comes to rest."""
-        deadline = (began := time.monotonic()) + QUIET_SECONDS
+        began = time.monotonic()
+        deadline = began + QUIET_SECONDS
         while not self.system.is_settled():
             stopped = self.system.stopped()
             looked = time.monotonic()

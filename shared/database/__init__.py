@@ -7,6 +7,6 @@
 from shared.columns import UtcDateTime
 from shared.database.database import Database
 from shared.database.dialect import BrokenReferences
-from shared.database.transaction import SYSTEM, Context, Transaction, upsert
+from shared.database.transaction import SYSTEM, Context, Transaction, insertion, upsert
 
-__all__ = ["SYSTEM", "BrokenReferences", "Context", "Database", "Transaction", "UtcDateTime", "upsert"]
+__all__ = ["SYSTEM", "BrokenReferences", "Context", "Database", "Transaction", "UtcDateTime", "insertion", "upsert"]

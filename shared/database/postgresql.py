@@ -20,7 +20,6 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects import postgresql
 
 from shared.clock import Clock
 from shared.columns import checked_moment
@@ -251,7 +250,7 @@ def _of_json(statement: sa.Insert, names: tuple[str, ...]) -> sa.Insert:
     """The same insert, of the rows in one JSON text. The server hands them over one after another, in their order."""
     table = statement.table
     columns = [sa.column(name, table.c[name].type) for name in names]
-    text = sa.cast(sa.bindparam(_ROWS, type_=sa.Text), postgresql.JSON)
+    text = sa.cast(sa.bindparam(_ROWS, type_=sa.Text), sa.JSON)
     rows = sa.func.json_to_recordset(text).table_valued(*columns).render_derived(with_types=True)
     return statement.from_select(list(names), sa.select(*(rows.c[name] for name in names)))
 

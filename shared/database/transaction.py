@@ -42,6 +42,12 @@ class Context:
 SYSTEM = Context()
 
 
+@cache
+def insertion(table: sa.Table) -> sa.Insert:
+    """INSERT of whole rows; always the same statement for a table, so that what is made of it once serves again."""
+    return sa.insert(table)
+
+
 def upsert(
     table: sa.Table,
     *,
@@ -86,9 +92,6 @@ _RESERVED = _by_key(lambda new: key_sequence.c.sequence + new.sequence).returnin
 )
 
 
-_TO_OUTBOX = sa.insert(outbox)
-
-
 def _changes_of(statement: Any, names: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - as above
     return {name: statement.excluded[name] for name in names}
 
@@ -112,9 +115,9 @@ class Transaction:
         self._after_commit: list[Callable[[], None]] = []
 
     def write(self, statement: sa.Insert, rows: Sequence[Row]) -> Sequence[sa.Row[Any]]:
-        """Insert the rows, in their order; what the statement returns, for as many as it returns any.
+        """Insert the rows, in their order; returns the rows of the statement's RETURNING, if it has one.
 
-        All rows have the same columns, and no two of them the same key. Nothing is done for no rows.
+        All rows have the same columns (else `ValueError`), and no two of them the same key. Nothing is done for none.
         """
         if not rows:
             return ()
@@ -165,7 +168,7 @@ class Transaction:
             return
         numbers = self._numbers([fact.key for fact, _ in facts])
         rows = [self._row(fact, next(numbers[fact.key]), because) for fact, because in facts]
-        self.write(_TO_OUTBOX, rows)
+        self.write(insertion(outbox), rows)
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Run `call` once the transaction is durable; never when it rolls back."""

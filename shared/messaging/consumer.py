@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import structlog
 
 from shared.contracts import FACTS, Fact, Topic
-from shared.database import Database, Transaction, upsert
+from shared.database import Database, Transaction, insertion, upsert
 from shared.errors import Rejected, Unavailable, public_name
 from shared.housekeeping import PRUNE_SECONDS, STEP_ROWS, Chore
 from shared.killpoints import kill_point
@@ -263,7 +263,7 @@ class Consumer:
         blocked = {(row.topic, row.key) for row in tx.connection.execute(query.distinct())}
         waiting = [record for record in records if (record.topic, record.key) in blocked]
         rows = [self._letter(tx, record, state="parked", reason="waits behind a dead letter") for record in waiting]
-        tx.write(sa.insert(dead_letter), rows)
+        tx.write(insertion(dead_letter), rows)
         return waiting
 
     def _bury(self, topic: Topic, record: Record, topic_id: str, error: Exception, attempts: int) -> None:

@@ -26,8 +26,8 @@ from faust.types import TP
 
 from shared.contracts import Topic
 from shared.errors import Unavailable, public_name
-from shared.messaging.consumer import Consumer, Stopped
-from shared.messaging.gathering import BATCH, Gathering
+from shared.messaging.consumer import BATCH, Consumer, Stopped
+from shared.messaging.gathering import Gathering
 from shared.messaging.kafka_bus import KafkaBus, record_of, servers_in
 from shared.messaging.log_watch import LogWatch
 from shared.pace import Pace
@@ -277,7 +277,14 @@ class _Transport(aiokafka.Transport):
     Consumer = _KafkaConsumer
 
 
-class _App(faust.App):
+class WithoutTables(faust.App):
+    """An application that makes no folders for tables, of which there are none; an image's disk is read-only."""
+
+    def _create_directories(self) -> None:
+        """None."""
+
+
+class _App(WithoutTables):
     """An application whose consumers seek to the progress of `feed`."""
 
     feed: _Feed
@@ -288,9 +295,6 @@ class _App(faust.App):
     async def _on_agent_error(self, _agent: Any, exc: BaseException) -> None:  # noqa: ANN401 - Faust's
         """Called before the agent is started anew: that would be behind the batch that failed."""
         self.feed.fail(exc)
-
-    def _create_directories(self) -> None:
-        """None: they are for tables, of which there are none, and an image's disk cannot be written to."""
 
 
 def _application(name: str, servers: Sequence[str], feed: _Feed, topics: Sequence[str]) -> _App:

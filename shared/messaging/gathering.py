@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.messaging.consumer import BATCH
 from shared.pace import Pace
 
-BATCH = 500
 COUNT_SECONDS = 0.02
 """How often who rests looks whether a whole batch has come."""
 
@@ -58,7 +58,7 @@ class Gathering:
             await self._rest()
             began = time.monotonic()
             taken: list[_Waiting] = []
-            failure: BaseException | None = None
+            failure: Exception | None = None
             try:
                 self._take(taken)
                 await self._handle([event.message for each in taken for event in each.events])
@@ -75,7 +75,8 @@ class Gathering:
                     each.applied.set_result(each.events)
 
     async def _rest(self) -> None:
-        until = time.monotonic() + self._pace.rest(time.monotonic())
+        now = time.monotonic()
+        until = now + self._pace.rest(now)
         while sum(each.count() for each in self._waiting) < BATCH and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 - Faust's queues tell nobody
             await asyncio.sleep(min(left, COUNT_SECONDS))
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from shared.clock import Clock
 from shared.columns import UtcDateTime
 from shared.contracts import TOPICS, Topic
-from shared.database import Database, upsert
+from shared.database import Database, insertion, upsert
 from shared.housekeeping import STEP_ROWS
 from shared.killpoints import kill_point
 from shared.messaging.bus import Record, partition_of
@@ -95,7 +95,7 @@ class LocalBus:
             ends = dict(before)
             rows = list(self._rows(messages, known, ends))
             if rows:
-                tx.write(sa.insert(log), [row | {"appended_at": tx.now} for row in rows])
+                tx.write(insertion(log), [row | {"appended_at": tx.now} for row in rows])
                 moved = [
                     {"topic": t, "partition": p, "next_offset": n} for (t, p), n in ends.items() if n > before[t, p]
                 ]

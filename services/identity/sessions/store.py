@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from services.identity.people.store import grant_table, person_table
 from services.identity.tables import metadata
 from shared.columns import UtcDateTime
-from shared.database import Transaction
+from shared.database import Transaction, insertion
 
 SHOWN = 50
 
@@ -78,7 +78,7 @@ class SessionStore:
         return {row.identifier: row.person_ref for row in connection.execute(query)}
 
     def add_all(self, rows: Sequence[dict[str, object]], tx: Transaction) -> None:
-        tx.write(sa.insert(session_table), rows)
+        tx.write(insertion(session_table), rows)
 
     def is_open(self, connection: sa.Connection, session_id: str) -> bool:
         """Whether there is such a session and nobody has ended it."""

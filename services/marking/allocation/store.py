@@ -12,7 +12,7 @@ from services.marking.allocation.domain import Script, ScriptState
 from services.marking.tables import metadata
 from shared.columns import UtcDateTime
 from shared.contracts import HoldReason, SubmissionReceived
-from shared.database import Transaction, upsert
+from shared.database import Transaction, insertion, upsert
 
 CHUNK = 500
 
@@ -59,7 +59,6 @@ ruling_table = sa.Table(
     sqlite_autoincrement=True,
 )
 
-_NEW_RULING = sa.insert(ruling_table)
 _COLUMNS = [field.name for field in fields(Script)]
 
 
@@ -103,7 +102,7 @@ class ScriptStore:
             | {"band": str(fact.band), "ruling": ruling, "reason": reason, "ruled_at": tx.now}
             for fact, ruling, reason in ruled
         ]
-        tx.write(_NEW_RULING, rows)
+        tx.write(insertion(ruling_table), rows)
 
 
 def _script(row: sa.RowMapping) -> Script:

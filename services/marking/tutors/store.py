@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from services.marking.allocation.domain import Place
 from services.marking.tables import metadata
 from shared.columns import UtcDateTime
-from shared.database import Transaction, upsert
+from shared.database import Transaction, insertion, upsert
 
 CHUNK = 500
 
@@ -88,7 +88,7 @@ class TutorStore:
         """Give the groups these members."""
         tx.connection.execute(sa.delete(member_table).where(member_table.c.group_id.in_(list(members))))
         rows = [{"group_id": group_id, "person_ref": ref} for group_id, refs in members.items() for ref in refs]
-        tx.write(sa.insert(member_table), rows)
+        tx.write(insertion(member_table), rows)
 
     def places_of(self, person_refs: Sequence[str], tx: Transaction) -> dict[tuple[str, str], Place]:
         """By (presentation, person): the group, of several the one with the highest revision."""

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from services.notifier.deliveries.domain import Batch, Delivery, DeliveryState, Verdict
 from services.notifier.tables import metadata
-from shared.database import Database, Transaction, UtcDateTime
+from shared.database import Database, Transaction, UtcDateTime, insertion
 
 _NAMESPACE = UUID("8d2d2c0a-95c4-5c0b-8f7e-5a3c1f9e7b22")
 
@@ -44,7 +44,6 @@ sa.Index(
 _as_in_the_index = deliveries.c.state.in_(sa.bindparam("unfinished", _UNFINISHED, expanding=True, literal_execute=True))
 """A database uses a partial index only where a query has its very condition, in words and not as parameters."""
 
-_NEW = sa.insert(deliveries)
 _WAITING = ("queued", "uncertain")
 
 
@@ -63,7 +62,7 @@ class DeliveryStore:
     """Keeps deliveries. Every call takes a whole run in a constant number of statements."""
 
     def add_all(self, made: Sequence[Delivery], tx: Transaction) -> None:
-        tx.write(_NEW, [_row(delivery) for delivery in made])
+        tx.write(insertion(deliveries), [_row(delivery) for delivery in made])
 
     def claim(self, owner: str, *, limit: int, tx: Transaction) -> list[Delivery]:
         """Take the oldest that are due for this owner, and count the attempt."""

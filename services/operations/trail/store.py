@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from services.operations.tables import metadata
 from services.operations.trail.domain import Link
-from shared.database import Transaction, UtcDateTime
+from shared.database import Transaction, UtcDateTime, insertion
 
 events = sa.Table(
     "trail_event",
@@ -46,8 +46,6 @@ works = sa.Table(
 )
 """Events that are about several works, such as a digest that was delivered."""
 
-_NEW_EVENT, _NEW_WORK = sa.insert(events), sa.insert(works)
-
 
 class TrailStore:
     """Appends to the trail. Every call takes a whole run in a constant number of statements."""
@@ -64,5 +62,5 @@ class TrailStore:
 
     def append(self, rows: Sequence[dict[str, object]], about: Sequence[dict[str, object]], tx: Transaction) -> None:
         """Write events, and which works those are about that are about several."""
-        tx.write(_NEW_EVENT, rows)
-        tx.write(_NEW_WORK, about)
+        tx.write(insertion(events), rows)
+        tx.write(insertion(works), about)
