@@ -17,7 +17,7 @@ class MinioProcess(HttpServer):
     """Objects are files in the folder `data`."""
 
     name: ClassVar[str] = "minio"
-    health: ClassVar[str] = "/minio/health/live"
+    health: ClassVar[str] = "/minio/health/cluster"
     environment: ClassVar[Mapping[str, str]] = {
         "MINIO_ROOT_USER": KEY,
         "MINIO_ROOT_PASSWORD": SECRET,

@@ -41,8 +41,16 @@ SILENT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 5.0
 STOP_SECONDS = 6.0
 COMMIT_SECONDS = 1.0
+REQUEST_SECONDS = 30.0
+"""What a request to the broker may take; joining the group is one, and others' leaving may take 20 s."""
+SEEK_SECONDS = 25.0
+"""Less than REQUEST_SECONDS, after which Faust takes the seek for an order to stop, and stands still for ever."""
 
 log = structlog.get_logger()
+
+
+class Starved(Exception):
+    """A partition has records, nobody has any of them in hand, and Faust gives none."""
 
 
 class FaustWorker:
@@ -103,21 +111,25 @@ class FaustWorker:
         app = _application(self.name, self._servers, self._feed, list(self._topics))
         app.loop = asyncio.get_running_loop()
         app.finalize()
-        await app.start()
-        watching = asyncio.create_task(self._feed.watch())
-        while not (self._stop.is_set() or app.should_stop or self._feed.failure or watching.done()):
+        starting, watching = asyncio.create_task(app.start()), asyncio.create_task(self._feed.watch())
+        while not (self._stop.is_set() or app.should_stop or self._feed.failure or _failure_of(starting, watching)):
             self._feed.seen_at = time.monotonic()
             await asyncio.sleep(LOOK_SECONDS / 4)
-        failure = self._feed.failure or app.crash_reason or (watching.exception() if watching.done() else None)
+        failure = self._feed.failure or app.crash_reason or _failure_of(starting, watching)
         self._feed.leave()
         watching.cancel()
-        await self._leave(app)
+        await self._leave(app, starting)
         if failure:
             raise failure
 
-    async def _leave(self, app: _App) -> None:
+    async def _leave(self, app: _App, starting: asyncio.Task[None]) -> None:
         """Leave the group; without a broker Faust waits for minutes, also when cancelled, and is left as it is."""
-        done, _ = await asyncio.wait([asyncio.ensure_future(app.stop())], timeout=STOP_SECONDS)
+
+        async def leave() -> None:
+            await asyncio.wait([starting])
+            await app.stop()
+
+        done, _ = await asyncio.wait([asyncio.create_task(leave())], timeout=STOP_SECONDS)
         self._left = bool(done)
 
     async def _topics_are_there(self) -> bool:
@@ -132,6 +144,10 @@ class FaustWorker:
                 return True
             await asyncio.sleep(LOOK_SECONDS)
         return False
+
+
+def _failure_of(*tasks: asyncio.Task[None]) -> BaseException | None:
+    return next((task.exception() for task in tasks if task.done() and task.exception()), None)
 
 
 @dataclass
@@ -149,6 +165,7 @@ class _Feed:
     failure: BaseException | None = None
     seen_at: float = field(default_factory=time.monotonic)
     kafka: Any = None
+    _in_hand: set[str] = field(default_factory=set)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(HANDLERS + 1, "handler"))
 
     def problem(self) -> str:
@@ -162,7 +179,8 @@ class _Feed:
             return f"its event loop has been silent for {now - self.seen_at:.0f} s"
         if not self.joined or not self._has_coordinator():
             return "waits: the group's coordinator is not known"
-        return self.log.stuck(now=now)
+        stuck = self.log.stuck(now=now)
+        return "no progress in {}/{}".format(*stuck[0]) if stuck else ""
 
     def _has_coordinator(self) -> bool:
         """A dead broker shows nowhere else: state, crash flag and assignment all stay as they were."""
@@ -176,33 +194,50 @@ class _Feed:
             try:
                 await self._in_thread(lambda places=assigned: self.log.look(places, now=time.monotonic()))
                 self.unseen = ""
+                self._see_that_it_is_fed()
             except Unavailable as error:
                 self.unseen = f"waits: {error.code}"
             except Stopped:
                 pass  # the consumer says so itself
             await asyncio.sleep(LOOK_SECONDS)
 
+    def _see_that_it_is_fed(self) -> None:
+        """End the worker when Faust gives it nothing more, for whatever reason: who is started anew goes on."""
+        stuck = self.log.stuck(now=time.monotonic())
+        starved = [place for place in stuck if place[0] not in self._in_hand]
+        if starved and self.problem().startswith("no progress"):
+            self.fail(Starved("no record of {}/{}".format(*starved[0])))
+
     async def begin(self, first: Mapping[TP, int], ends: Mapping[TP, int]) -> Mapping[TP, int]:
-        """Where each assigned partition goes on, or its first offset when stopped; waits for the database."""
+        """Where each assigned partition goes on, or its first offset when stopped; waits for the database.
+
+        Nowhere when the worker leaves meanwhile.
+        """
         self.waits = ""
         while not self.leaving:
             try:
                 places = await self._in_thread(self.log.begin, first, ends)
                 return {TP(*place): offset for place, offset in places.items()}
             except Stopped:
-                break
+                return first
             except Unavailable as error:
                 self.waits = f"waits: {error.code}"
                 await asyncio.sleep(LOOK_SECONDS)
             finally:
                 self.waits = "" if self.joined else self.waits
-        return first
+        return {}
 
     async def handle(self, app: faust.App, messages: Sequence[Any]) -> None:
-        """Apply messages of one topic; leaving in between is safe, they will be read again.
+        """Apply messages of one topic; leaving in between is safe, they will be read again."""
+        topic = messages[0].topic
+        self._in_hand.add(topic)
+        try:
+            await self._apply_patiently(app, messages)
+        finally:
+            self._in_hand.discard(topic)
 
-        What came before the last assignment is left: of its partition something may have been passed over since.
-        """
+    async def _apply_patiently(self, app: faust.App, messages: Sequence[Any]) -> None:
+        """What came before the last assignment is left: of its partition something may have been passed over since."""
         tries = 0
         while not (self.leaving or app.rebalancing or app.should_stop):
             messages = [each for each in messages if each.generation_id == app.consumer_generation_id]
@@ -245,6 +280,10 @@ class _KafkaConsumer(aiokafka.Consumer):
 
     app: _App
 
+    async def perform_seek(self) -> None:
+        """Raises `TimeoutError`, which ends the worker; a process that is started anew waits without a limit."""
+        await asyncio.wait_for(super().perform_seek(), SEEK_SECONDS)
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Called after each assignment; `perform_seek` takes what it returns for committed."""
         feed: _Feed = self.app.feed
@@ -253,6 +292,7 @@ class _KafkaConsumer(aiokafka.Consumer):
         offsets: Mapping[TP, int] = {}
         if assigned:
             offsets = await feed.begin(await self.earliest_offsets(*assigned), await self.highwaters(*assigned))
+        if offsets:  # who leaves has nobody any more who would seek
             await self.seek_wait(offsets)
         return offsets
 
@@ -307,6 +347,7 @@ def _application(name: str, servers: Sequence[str], feed: _Feed, topics: Sequenc
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=1.0,
+        broker_request_timeout=REQUEST_SECONDS,
         broker_session_timeout=6.0,
         broker_heartbeat_interval=1.0,
         broker_rebalance_timeout=20.0,

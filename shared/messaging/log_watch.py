@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from shared.contracts import Topic
 from shared.messaging.bus import Bus
@@ -49,10 +49,9 @@ class LogWatch:
         self._see_what_moves(assigned, ends, now)
         self._note({place: (present[place[0]], ends[place]) for place in sorted(assigned)})
 
-    def stuck(self, *, now: float) -> str:
-        """Names a partition that has had records for a minute and did not move; empty when there is none."""
-        found = [f"{topic}/{part}" for (topic, part), (_, since) in self._behind.items() if now - since > STUCK_SECONDS]
-        return f"no progress in {found[0]}" if found else ""
+    def stuck(self, *, now: float) -> Sequence[Place]:
+        """The partitions that have had records for a minute and did not move."""
+        return [place for place, (_, since) in self._behind.items() if now - since > STUCK_SECONDS]
 
     def _see_what_moves(self, assigned: Collection[Place], ends: Mapping[Place, int], now: float) -> None:
         """Of a compacted topic nobody can say: its last offsets may have no record."""

@@ -136,7 +136,7 @@ def test_a_worker_ends_in_time_while_its_broker_is_dead(
         broker.kill()
         wait_until(lambda: bool(worker.readiness()))
         began = time.monotonic()
-        assert worker.stop() == KILLED  # it could tell nobody that it left
+        assert worker.stop() in {0, KILLED}  # mostly it can tell nobody that it leaves
         assert time.monotonic() - began < SUPERVISOR_SECONDS
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from shared.errors import Rejected, Unavailable
 from shared.inspection import messaging_status
-from shared.messaging import faust_worker
+from shared.messaging import faust_worker, log_watch
+from shared.messaging.consumer import Consumer
 from shared.messaging.observed_ends import ObservedEnds
 from shared.messaging.tables import dead_letter
 from tests.integration.operations_house import received
@@ -18,7 +19,7 @@ from tests.support.databases import ManualClock, make_database
 from tests.support.kafka import new_topic
 from tests.support.pipe import effects_metadata
 from tests.support.servers import address
-from tests.support.worker_house import SECONDS, WorkerHouse, a_topic, versions, wait_until
+from tests.support.worker_house import SECONDS, SERVICE, WORKER, WorkerHouse, a_topic, versions, wait_until
 
 pytestmark = [
     pytest.mark.cluster,
@@ -36,7 +37,7 @@ def time_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=[False, True], ids=["contiguous", "compacted"])
 def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[WorkerHouse]:
-    database = make_database(effects_metadata, tmp_path, "marking", ManualClock())
+    database = make_database(effects_metadata, tmp_path, SERVICE, ManualClock())
     house = WorkerHouse(address("kafka"), a_topic(compacted=request.param), database)
     with new_topic(house.topic.name, partitions=4):
         yield house
@@ -96,20 +97,29 @@ def test_infrastructure_that_is_away_is_waited_for_and_the_worker_says_so(house:
     house.trouble = lambda _fact: away[-1] if away else None
     house.send(received("w1"))
     with house.worker() as worker:
-        wait_until(lambda: worker.problems() == {"marking.worker": "waits: unavailable"})
+        wait_until(lambda: worker.problems() == {WORKER: "waits: unavailable"})
         assert house.effects() == []
         away.clear()
         wait_until(lambda: house.effects() == [("w1", 1)] and worker.problems() == {})
 
 
-def test_a_worker_that_waits_stops_when_it_is_asked_to(house: WorkerHouse) -> None:
+@pytest.mark.parametrize("waits_for", ["its place", "a fact"])
+def test_a_worker_that_waits_stops_when_it_is_asked_to(
+    house: WorkerHouse, monkeypatch: pytest.MonkeyPatch, waits_for: str
+) -> None:
     house.trouble = lambda _fact: Unavailable()
     house.send(received("w1"))
+    if waits_for == "its place":
+        monkeypatch.setattr(Consumer, "begin", database_is_away)
     with house.worker() as worker:
-        wait_until(lambda: worker.problems() == {"marking.worker": "waits: unavailable"})
+        wait_until(lambda: worker.problems() == {WORKER: "waits: unavailable"})
         worker.stop()
         assert worker.join(5)
     assert worker.failed == {}
+
+
+def database_is_away(_consumer: Consumer, _partitions: object) -> dict[tuple[str, int], int]:
+    raise Unavailable
 
 
 def test_a_worker_that_stopped_stands_still_and_says_why(house: WorkerHouse) -> None:
@@ -117,7 +127,7 @@ def test_a_worker_that_stopped_stands_still_and_says_why(house: WorkerHouse) -> 
     house.limit = 3
     house.send(*(received(work) for work in WORKS))
     with house.worker() as worker:
-        wait_until(lambda: "3 messages in a row failed" in worker.problems().get("marking.worker", ""))
+        wait_until(lambda: "3 messages in a row failed" in worker.problems().get(WORKER, ""))
         assert worker.failed == {}
     assert len(house.letters().list()) == 3
 
@@ -128,18 +138,52 @@ def test_a_bug_outside_of_the_handlers_ends_the_worker_and_passes_over_nothing(h
         dead_letter.drop(connection)
     house.send(received("w1"), received("w2"))
     with house.worker() as worker:
-        wait_until(lambda: "marking.worker" in worker.failed, seconds=2 * SECONDS)
+        wait_until(lambda: WORKER in worker.failed, seconds=2 * SECONDS)
     with house.database.changing_tables() as connection:
         dead_letter.create(connection)
     with house.worker():
         wait_until(lambda: len(house.letters().list()) == 1 and house.effects() == [("w2", 1)])
 
 
+def test_a_worker_that_does_not_learn_in_time_where_it_was_ends_and_the_next_one_goes_on(
+    house: WorkerHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = monkeypatch.context()
+    monkeypatch.setattr(faust_worker, "SEEK_SECONDS", 2.0)
+    house.send(*versions(WORKS, 2))
+    with away as outage:
+        outage.setattr(Consumer, "begin", database_is_away)
+        with house.worker() as worker:
+            wait_until(lambda: worker.problems() == {WORKER: "waits: unavailable"})
+            wait_until(lambda: "TimeoutError" in worker.failed.get(WORKER, ""), seconds=20)
+    assert house.effects() == []
+    with house.worker():
+        wait_until(lambda: len(house.effects()) == 2 * len(WORKS))
+
+
+def test_a_worker_that_faust_feeds_no_more_ends_and_the_next_one_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_watch, "STUCK_SECONDS", 2.0)
+    database = make_database(effects_metadata, tmp_path, SERVICE, ManualClock())
+    house = WorkerHouse(address("kafka"), a_topic(), database)
+    with new_topic(house.topic.name, partitions=4):
+        with house.worker() as worker:
+            wait_until(lambda: not worker.problems())
+            feeding = worker._feed.kafka
+            feeding.loop.call_soon_threadsafe(feeding.pause_partitions, feeding.assignment())
+            house.send(*versions(WORKS, 2))
+            wait_until(lambda: "Starved" in worker.failed.get(WORKER, ""), seconds=20)
+        with house.worker():
+            wait_until(lambda: len(house.effects()) == 2 * len(WORKS))
+    house.close()
+
+
 def test_a_missing_topic_is_named_and_waited_for(tmp_path: Path) -> None:
-    database = make_database(effects_metadata, tmp_path, "marking", ManualClock())
+    database = make_database(effects_metadata, tmp_path, SERVICE, ManualClock())
     house = WorkerHouse(address("kafka"), a_topic(), database)
     with ExitStack() as until_it_has_left, house.worker() as worker:
-        wait_until(lambda: house.topic.name in worker.problems().get("marking.worker", ""))
+        wait_until(lambda: house.topic.name in worker.problems().get(WORKER, ""))
         until_it_has_left.enter_context(new_topic(house.topic.name, partitions=2))
         wait_until(lambda: worker.problems() == {})
         house.send(received("w1"))
@@ -148,7 +192,7 @@ def test_a_missing_topic_is_named_and_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_topic_made_anew_under_a_worker_stops_it(tmp_path: Path) -> None:
-    database = make_database(effects_metadata, tmp_path, "marking", ManualClock())
+    database = make_database(effects_metadata, tmp_path, SERVICE, ManualClock())
     house = WorkerHouse(address("kafka"), a_topic(compacted=True), database)
     with house.worker() as worker:
         with new_topic(house.topic.name, partitions=1):
@@ -156,7 +200,7 @@ def test_a_topic_made_anew_under_a_worker_stops_it(tmp_path: Path) -> None:
             wait_until(lambda: len(house.effects()) == 3 * len(WORKS))
         with new_topic(house.topic.name, partitions=1):
             house.send(*(received(work, version=4) for work in WORKS))
-            wait_until(lambda: "made anew" in worker.problems().get("marking.worker", ""), seconds=20)
+            wait_until(lambda: "made anew" in worker.problems().get(WORKER, ""), seconds=20)
             assert len(house.effects()) == 3 * len(WORKS)
     house.close()
 

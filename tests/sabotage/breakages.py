@@ -1455,6 +1455,22 @@ BREAKAGES: tuple[Breakage, ...] = (
         server="kafka",
     ),
     Breakage(
+        name="worker: a seek is given up and nobody reads on",
+        file="shared/messaging/faust_worker.py",
+        old="        await asyncio.wait_for(super().perform_seek(), SEEK_SECONDS)\n",
+        new="        await super().perform_seek()\n",
+        test=_WORKER + "test_a_worker_that_does_not_learn_in_time_where_it_was_ends_and_the_next_one_goes_on",
+        server="kafka",
+    ),
+    Breakage(
+        name="worker: it starves quietly",
+        file="shared/messaging/faust_worker.py",
+        old="                self._see_that_it_is_fed()\n",
+        new="",
+        test=_WORKER + "test_a_worker_that_faust_feeds_no_more_ends_and_the_next_one_goes_on",
+        server="kafka",
+    ),
+    Breakage(
         name="worker: a topic is made anew behind its back",
         file="shared/messaging/log_watch.py",
         old="        if anew:\n",

@@ -82,7 +82,7 @@ def minio() -> Server:
         image="MINIO_IMAGE",
         addresses={"s3": f"s3://{USER}:{SECRET}@{HOST}:{port}"},
         ports={9000: port},
-        ready=HttpWaitStrategy(9000, "/minio/health/live"),
+        ready=HttpWaitStrategy(9000, "/minio/health/cluster"),
         environment={"MINIO_ROOT_USER": USER, "MINIO_ROOT_PASSWORD": SECRET},
         command=["server", "/data"],
     )

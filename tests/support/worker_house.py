@@ -24,6 +24,9 @@ from tests.integration.operations_house import NOON, received
 from tests.support.pipe import effects
 
 SECONDS = 60
+SERVICE = f"house{secrets.token_hex(3)}"
+"""None of ours, and another one in each process: its workers would be in one group with others on the same broker."""
+WORKER = f"{SERVICE}.worker"
 
 
 def a_topic(*, compacted: bool = False) -> Topic:
