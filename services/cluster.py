@@ -6,9 +6,7 @@ from collections.abc import Mapping
 
 from services.system import System
 from shared.errors import Unavailable
-from shared.inspection import is_in_flight
 from shared.messaging.consumer import stored_offsets
-from shared.service import Service
 
 Places = Mapping[str, Mapping[tuple[str, int], int]]
 """Of each service, where it goes on in each partition."""
@@ -33,7 +31,7 @@ class ClusterSystem(System):
         """
         try:
             before = self._places()
-            moving = any(_moves(service) for service in (*self.services, *self.services))
+            moving = any(service.is_moving() for service in (*self.services, *self.services))
             return not moving and self._is_at_end(before) and before == self._places()
         except Unavailable:
             return False
@@ -53,7 +51,3 @@ class ClusterSystem(System):
             with service.database.reading() as connection:
                 found[service.name] = stored_offsets(connection, service.name)
         return found
-
-
-def _moves(service: Service) -> bool:
-    return is_in_flight(service.database) or service.in_flight()

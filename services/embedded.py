@@ -13,7 +13,6 @@ from shared.contracts import TOPICS
 from shared.disk import make_folder_durably
 from shared.errors import Conflict
 from shared.housekeeping import PRUNE_SECONDS, Chore, Housekeeping
-from shared.inspection import is_in_flight
 from shared.messaging.consumer import ConsumerLoop
 from shared.messaging.local_bus import LocalBus
 from shared.messaging.relay import Relay
@@ -79,7 +78,7 @@ class Embedded(System):
         one that was. So the answer counts only when nothing was committed from its beginning to its end.
         """
         before = self._commits()
-        moving = any(is_in_flight(service.database) or service.in_flight() for service in self.services)
+        moving = any(service.is_moving() for service in self.services)
         return self._all_read() and not moving and before == self._commits()
 
     def _commits(self) -> int:

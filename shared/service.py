@@ -16,7 +16,7 @@ from shared.contracts import Topic
 from shared.database import Database
 from shared.errors import Unavailable, public_name
 from shared.housekeeping import Chore
-from shared.inspection import Inspection
+from shared.inspection import Inspection, is_in_flight
 from shared.messaging.consumer import HandlerTable
 from shared.timers import TimerHandler
 from shared.web.sessions import Revocations
@@ -76,6 +76,10 @@ class Service:
     in_flight: Callable[[], bool] = bool
     inspection: Inspection
     revocations: Revocations | None = None
+
+    def is_moving(self) -> bool:
+        """Whether anything is under way: a fact to publish, a timer that is due, work of its own."""
+        return is_in_flight(self.database) or self.in_flight()
 
 
 def seconds_to_gather(looked_at: float, *, now: float) -> float:

@@ -1529,9 +1529,9 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         name="cluster: it is at rest with facts that wait for the bus",
-        file="services/cluster.py",
-        old="    return is_in_flight(service.database) or service.in_flight()\n",
-        new="    return service.in_flight()\n",
+        file="shared/service.py",
+        old="        return is_in_flight(self.database) or self.in_flight()\n",
+        new="        return self.in_flight()\n",
         test=_CLUSTER + "test_a_fact_that_waits_for_the_bus_is_in_flight",
     ),
     Breakage(
