@@ -148,10 +148,9 @@ def test_a_bug_outside_of_the_handlers_ends_the_worker_and_passes_over_nothing(h
 def test_a_worker_that_does_not_learn_in_time_where_it_was_ends_and_the_next_one_goes_on(
     house: WorkerHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    away = monkeypatch.context()
-    monkeypatch.setattr(faust_worker, "SEEK_SECONDS", 2.0)
     house.send(*versions(WORKS, 2))
-    with away as outage:
+    with monkeypatch.context() as outage:
+        outage.setattr(faust_worker, "SEEK_SECONDS", 5.0)
         outage.setattr(Consumer, "begin", database_is_away)
         with house.worker() as worker:
             wait_until(lambda: worker.problems() == {WORKER: "waits: unavailable"})
@@ -164,12 +163,12 @@ def test_a_worker_that_does_not_learn_in_time_where_it_was_ends_and_the_next_one
 def test_a_worker_that_faust_feeds_no_more_ends_and_the_next_one_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_watch, "STUCK_SECONDS", 2.0)
     database = make_database(effects_metadata, tmp_path, SERVICE, ManualClock())
     house = WorkerHouse(address("kafka"), a_topic(), database)
     with new_topic(house.topic.name, partitions=4):
-        with house.worker() as worker:
+        with monkeypatch.context() as impatience, house.worker() as worker:
             wait_until(lambda: not worker.problems())
+            impatience.setattr(log_watch, "STUCK_SECONDS", 2.0)
             feeding = worker._feed.kafka
             feeding.loop.call_soon_threadsafe(feeding.pause_partitions, feeding.assignment())
             house.send(*versions(WORKS, 2))
