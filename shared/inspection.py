@@ -147,9 +147,13 @@ def messaging_status(database: Database, log: LogEnds | None = None) -> dict[str
 
 
 def _lag(log: LogEnds, places: Sequence[Any]) -> int:
-    """How many records are still to be read; a consumer notes its place in every partition when it begins."""
+    """How many records are still to be read; a consumer notes its place in every partition when it begins.
+
+    A partition whose end nobody has noted yet counts nothing.
+    """
     ends = log.end_offsets() if places else {}
-    return sum(_unread(log, row, ends.get((row.topic, row.partition), row.next_offset)) for row in places)
+    known = [row for row in places if (row.topic, row.partition) in ends]
+    return sum(_unread(log, row, ends[row.topic, row.partition]) for row in known)
 
 
 def _unread(log: LogEnds, row: Any, end: int) -> int:  # noqa: ANN401 - a row

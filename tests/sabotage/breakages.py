@@ -1463,6 +1463,13 @@ BREAKAGES: tuple[Breakage, ...] = (
         server="kafka",
     ),
     Breakage(
+        name="lag: what nobody noted counts as unread",
+        file="shared/inspection.py",
+        old="    known = [row for row in places if (row.topic, row.partition) in ends]\n",
+        new="    known, ends = places, {(row.topic, row.partition): row.next_offset for row in places} | dict(ends)\n",
+        test="tests/unit/test_log_watch.py::test_what_was_read_before_anybody_noted_an_end_is_no_lag",
+    ),
+    Breakage(
         name="worker: it starves quietly",
         file="shared/messaging/faust_worker.py",
         old="                self._see_that_it_is_fed()\n",

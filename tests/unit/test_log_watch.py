@@ -43,6 +43,12 @@ def test_where_the_log_ends_is_noted_for_those_who_have_no_broker(pipe: Pipe) ->
     assert messaging_status(pipe.reader, ends)["lag"] == 0
 
 
+def test_what_was_read_before_anybody_noted_an_end_is_no_lag(pipe: Pipe) -> None:
+    pipe.publish(received())
+    watch(pipe)
+    assert messaging_status(pipe.reader, ObservedEnds(pipe.reader))["lag"] == 0
+
+
 def test_a_partition_that_has_records_and_does_not_move_is_named(pipe: Pipe) -> None:
     log = watch(pipe)
     pipe.publish(received())
