@@ -170,6 +170,11 @@ class _Feed:
 
     def problem(self) -> str:
         """What keeps the worker from moving, in words for everybody; empty when nothing does."""
+        stuck = self.log.stuck(now=time.monotonic())
+        return self._obstacle() or ("no progress in {}/{}".format(*stuck[0]) if stuck else "")
+
+    def _obstacle(self) -> str:
+        """What is known to keep it from moving."""
         now = time.monotonic()
         if self.consumer.stopped:
             return f"stopped: {self.consumer.stopped}"
@@ -179,8 +184,7 @@ class _Feed:
             return f"its event loop has been silent for {now - self.seen_at:.0f} s"
         if not self.joined or not self._has_coordinator():
             return "waits: the group's coordinator is not known"
-        stuck = self.log.stuck(now=now)
-        return "no progress in {}/{}".format(*stuck[0]) if stuck else ""
+        return ""
 
     def _has_coordinator(self) -> bool:
         """A dead broker shows nowhere else: state, crash flag and assignment all stay as they were."""
@@ -205,7 +209,7 @@ class _Feed:
         """End the worker when Faust gives it nothing more, for whatever reason: who is started anew goes on."""
         stuck = self.log.stuck(now=time.monotonic())
         starved = [place for place in stuck if place[0] not in self._in_hand]
-        if starved and self.problem().startswith("no progress"):
+        if starved and not self._obstacle():
             self.fail(Starved("no record of {}/{}".format(*starved[0])))
 
     async def begin(self, first: Mapping[TP, int], ends: Mapping[TP, int]) -> Mapping[TP, int]:
