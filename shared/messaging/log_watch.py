@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from shared.contracts import Topic
+from shared.errors import Unavailable
 from shared.messaging.bus import Bus
 from shared.messaging.consumer import Consumer, Partition, stored_offsets
 from shared.messaging.observed_ends import note_ends
@@ -39,6 +40,13 @@ class LogWatch:
 
         Without this nobody would notice: a client that has read up to an offset waits for those behind it.
         """
+        try:
+            self._look(assigned, now)
+        except Unavailable:
+            self._behind = {}  # nobody saw whether it moved
+            raise
+
+    def _look(self, assigned: Collection[Place], now: float) -> None:
         ends, present = self.bus.end_offsets(), self._present_ids()
         anew = {topic for topic, known in self.topic_ids.items() if known != present[topic]}
         self.topic_ids = present
@@ -50,7 +58,7 @@ class LogWatch:
         self._note({place: (present[place[0]], ends[place]) for place in sorted(assigned)})
 
     def stuck(self, *, now: float) -> Sequence[Place]:
-        """The partitions that have had records for a minute and did not move."""
+        """The partitions that have had records for a minute and did not move; what nobody saw does not count."""
         return [place for place, (_, since) in self._behind.items() if now - since > STUCK_SECONDS]
 
     def _see_what_moves(self, assigned: Collection[Place], ends: Mapping[Place, int], now: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -166,16 +167,21 @@ def test_a_worker_that_faust_feeds_no_more_ends_and_the_next_one_goes_on(
     database = make_database(effects_metadata, tmp_path, SERVICE, ManualClock())
     house = WorkerHouse(address("kafka"), a_topic(), database)
     with new_topic(house.topic.name, partitions=4):
-        with monkeypatch.context() as impatience, house.worker() as worker:
-            wait_until(lambda: not worker.problems())
-            impatience.setattr(log_watch, "STUCK_SECONDS", 2.0)
-            feeding = worker._feed.kafka
-            feeding.loop.call_soon_threadsafe(feeding.pause_partitions, feeding.assignment())
-            house.send(*versions(WORKS, 2))
-            wait_until(lambda: "Starved" in worker.failed.get(WORKER, ""), seconds=20)
+        house.send(*versions(WORKS, 2))
+        with monkeypatch.context() as famine:
+            famine.setattr(log_watch, "STUCK_SECONDS", 2.0)
+            famine.setattr(faust_worker._KafkaConsumer, "_wait_next_records", no_records)
+            with house.worker() as worker:
+                wait_until(lambda: "Starved" in worker.failed.get(WORKER, ""))
+        assert house.effects() == []
         with house.worker():
             wait_until(lambda: len(house.effects()) == 2 * len(WORKS))
     house.close()
+
+
+async def no_records(_consumer: object, _timeout: float) -> tuple[dict[object, object], set[object]]:
+    await asyncio.sleep(0.1)
+    return {}, set()
 
 
 def test_a_missing_topic_is_named_and_waited_for(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.contracts import SUBMISSION, Topic
+from shared.errors import Unavailable
 from shared.inspection import messaging_status
 from shared.messaging.consumer import Stopped
 from shared.messaging.log_watch import STUCK_SECONDS, LogWatch
@@ -72,6 +73,24 @@ def test_a_partition_that_moves_slowly_is_not_stuck(pipe: Pipe) -> None:
         now = number * STUCK_SECONDS
         log.look(pipe.bus.end_offsets(), now=now)
         assert log.stuck(now=now + STUCK_SECONDS) == []
+
+
+def test_the_time_of_an_outage_counts_for_nothing(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = watch(pipe)
+    pipe.publish(received())
+    pipe.relay_all()
+    places = pipe.bus.end_offsets()
+    log.look(places, now=0)
+    with monkeypatch.context() as outage:
+        outage.setattr(pipe.bus, "end_offsets", broker_is_away)
+        with pytest.raises(Unavailable):
+            log.look(places, now=1)
+    log.look(places, now=STUCK_SECONDS * 2)
+    assert log.stuck(now=STUCK_SECONDS * 3) == []
+
+
+def broker_is_away() -> None:
+    raise Unavailable
 
 
 def test_of_a_compacted_topic_the_end_says_nothing(pipe: Pipe) -> None:
