@@ -59,9 +59,8 @@ def add_persons(app: typer.Typer, open_system: OpenSystem) -> None:
         with found(person) as (system, person_ref):
             grant = Grant(person_ref=person_ref, role=role, scope=scope, valid_until=end_of(until))
             system.identity.roles.give(grant, actor=_actor())
-        typer.echo(
-            f"{person} is {role.replace('_', ' ')} now, for {scope}{f', until the end of {until}' if until else ''}."
-        )
+        end = f", until the end of {until}" if until else ""
+        typer.echo(f"Given: {role.replace('_', ' ')}, for {scope}{end}.")
 
     @persons.command()
     def withdraw(grant_id: Annotated[str, typer.Argument(help="As `etma person roles` shows it.")]) -> None:
