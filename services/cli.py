@@ -11,10 +11,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from services.embedded import Embedded, sole_user
+from services.identity.grants.domain import GRANTED
 from services.intake.catalogue import load_demo
 from services.intake.commands import add_imports
 from services.opening import opened, opened_or_new
 from services.operations.commands import add_commands
+from services.persons.commands import add_persons
 from services.replay.commands import add_replay
 from services.submission.submissions.receipts import BadReceipt, verify
 from services.system import HISTORIES
@@ -35,6 +37,7 @@ DEMO_ROLES = {
     "student": "hands in work and holds a receipt",
     "tutor": "is told of it and collects it",
     "operations": "sees where every piece of work is",
+    "admin": "gives and withdraws roles",
 }
 receipts = typer.Typer(no_args_is_help=True, help="Look at receipts.")
 app.add_typer(receipts, name="receipt")
@@ -106,7 +109,7 @@ def migrate() -> None:
 @app.command()
 def token(
     *,
-    role: Annotated[str, typer.Option(help="student, tutor or operations")],
+    role: Annotated[str, typer.Option(help=f"one of {', '.join(GRANTED)}")],
     person: Annotated[str, typer.Option(help="a PI or a staff number")],
     hours: Annotated[int, typer.Option(min=1, max=24 * 366, help="how long it is valid")] = 12,
 ) -> None:
@@ -158,3 +161,4 @@ add_imports(app, opened_or_new)
 add_commands(app, operations_tools)
 add_replay(app)
 add_topics(app)
+add_persons(app, opened)

@@ -69,8 +69,8 @@ class System:
         return create_app(
             routers=[router for service in self.services for router in service.routers],
             pages=self.platform.pages,
-            tokens=self.platform.tokens,
-            revocations=self.identity.known_sessions,
+            callers=self.identity.callers,
             form_secret=self.platform.form_secret,
             ready=self.problems,
+            secure=self.platform.settings.is_secure,
         )

@@ -178,10 +178,10 @@ def _app(role: str, platform: Platform, service: Service, problems: Callable[[],
     return create_app(
         routers=[*service.routers, inspection_api.routes(service.inspection, _dead_letters(service))],
         pages=platform.pages,
-        tokens=platform.tokens,
-        revocations=platform.revocations(service),
+        callers=platform.callers(service),
         form_secret=platform.form_secret,
         ready=problems,
+        secure=platform.settings.is_secure,
     )
 
 

@@ -19,7 +19,7 @@ from shared.housekeeping import Chore
 from shared.inspection import Inspection, is_in_flight
 from shared.messaging.consumer import HandlerTable
 from shared.timers import TimerHandler
-from shared.web.sessions import Revocations
+from shared.web.callers import Callers
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class Service:
 
     `recover` puts right what a crash left behind; it runs before anything else does, when nothing is under way.
     `problems` names what is not well in it, with words for everybody; it is asked often and answers from memory.
-    `revocations` is of the service that keeps the sessions; the others ask it.
+    `callers` is of the service that keeps the sessions; the others ask it.
     `in_flight` tells whether it has work of its own to do yet, beyond facts and timers, at a cost that does not grow.
     """
 
@@ -75,7 +75,7 @@ class Service:
     problems: Callable[[], Mapping[str, str]] = dict
     in_flight: Callable[[], bool] = bool
     inspection: Inspection
-    revocations: Revocations | None = None
+    callers: Callers | None = None
 
     def is_moving(self) -> bool:
         """Whether anything is under way: a fact to publish, a timer that is due, work of its own."""

@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     digest_window_seconds: int = Field(
         default=900, ge=0, description="how long a tutor's mail gathers news; 0 = at once"
     )
+    session_fresh_seconds: int = Field(
+        default=60,
+        ge=1,
+        le=300,
+        description="how old the news may be that somebody is still signed in, before identity is asked",
+    )
     mail_domain: str = Field(default="etma.example.org", description="right side of Message-IDs and of the sender")
     settle_seconds: int = Field(
         default=60, ge=0, description="how young a fact may be to count as in flight in an audit"
@@ -111,6 +117,11 @@ class Settings(BaseSettings):
     def address(self) -> str:
         """The public address, without a slash at the end."""
         return (self.base_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether people reach it over HTTPS."""
+        return self.address.startswith("https:")
 
     @property
     def command_log_level(self) -> str:

@@ -34,3 +34,11 @@ def read_signed(text: str, key: OKPKey | KeySet, *, algorithms: Sequence[str]) -
         return Signed(typ=found.headers().get("typ"), payload=json.loads(found.payload))
     except _MALFORMED as error:
         raise NotSigned from error
+
+
+def type_of(text: str) -> object:
+    """The value of the header `typ` of what may be a JWS, before anybody has checked it; None when there is none."""
+    try:
+        return jws.extract_compact(text.encode()).headers().get("typ")
+    except _MALFORMED:
+        return None

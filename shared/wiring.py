@@ -27,12 +27,12 @@ from shared.settings import BadSettings, Settings
 from shared.simulation import check_time, claim_time
 from shared.stepped_clock import SteppedClock
 from shared.storage.port import ObjectStore
-from shared.web.known_sessions import KnownSessions
+from shared.web.callers import Callers
+from shared.web.known_sessions import KnownSessions, elsewhere
 from shared.web.pages import Pages
 from shared.web.remote_service import RemoteService
-from shared.web.remote_sessions import BELIEVED_SECONDS, RemoteSessions
-from shared.web.sessions import Revocations
-from shared.web.tokens import Tokens
+from shared.web.remote_sessions import RemoteKeys, RemoteSessions
+from shared.web.tokens import ServiceTokens, SessionSigner, SessionTokens
 
 OBJECT_STORES = {"file": "shared.storage.file_store:FileStore", "s3": "shared.storage.s3_store:S3Store"}
 BUSES = {"local": "shared.messaging.local_bus:LocalBus", "kafka": "shared.messaging.kafka_bus:KafkaBus"}
@@ -56,7 +56,7 @@ class Platform:
         self.settings = settings
         self.migrates = migrates
         self.clock = _clock(settings)
-        self.tokens = Tokens(load_or_create_key(settings.keys / "session.json"), self.clock)
+        self.service_tokens = ServiceTokens(load_or_create_key(settings.keys / "service.json"), self.clock)
         self.form_secret = load_or_create_secret(settings.keys / "forms.secret")
         self.receipt_key = load_or_create_key(settings.keys / "receipt.json")
         self.pages = Pages(templates, demo=settings.demo)
@@ -92,18 +92,26 @@ class Platform:
         """
         return self.bus if self.settings.bus.startswith("local:") else ObservedEnds(database)
 
-    def revocations(self, service: Service) -> Revocations:
-        """Who knows which sessions are over: the service itself when it keeps them, else identity is asked."""
-        if service.revocations is not None:
-            return service.revocations
+    def session_signer(self) -> SessionSigner:
+        """What signs for persons: identity's alone, whose process alone needs the key."""
+        return SessionSigner(load_or_create_key(self.settings.keys / "session.json"), self.clock)
+
+    def callers(self, service: Service) -> Callers:
+        """Who knows who asks: the service itself when it keeps the sessions, else identity is asked."""
+        if service.callers is not None:
+            return service.callers
         if not self.settings.identity_url:
             raise BadSettings("ETMA_IDENTITY_URL: say where identity answers; who is signed in is asked of it.")
         identity = RemoteSessions(self.remote("identity", asked_by=service.name))
-        return KnownSessions(identity.is_open, believed_seconds=BELIEVED_SECONDS)
+        return Callers(
+            sessions=SessionTokens(RemoteKeys(identity), self.clock),
+            services=self.service_tokens,
+            known=KnownSessions(identity.renew, self.clock, elsewhere(self.settings.session_fresh_seconds)),
+        )
 
     def remote(self, name: str, *, asked_by: str) -> RemoteService:
         """A service that runs elsewhere."""
-        service = RemoteService(name, self.settings.place_of(name), self.tokens, asked_by=asked_by)
+        service = RemoteService(name, self.settings.place_of(name), self.service_tokens, asked_by=asked_by)
         self._remotes.append(service)
         return service
 

@@ -1,4 +1,4 @@
-"""The tables of messaging, the same in every service's database."""
+"""The tables of messaging, and of what every service keeps beside it; the same in every service's database."""
 
 from __future__ import annotations
 
@@ -120,6 +120,17 @@ dead_letter = sa.Table(
         sqlite_where=sa.text("state IN ('buried','parked')"),
         postgresql_where=sa.text("state IN ('buried','parked')"),
     ),
+    sqlite_autoincrement=True,
+)
+
+look = sa.Table(
+    "look",
+    metadata,
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("looked_at", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("person_ref", sa.Text, nullable=False, index=True),
+    sa.Column("what", sa.Text, nullable=False),
     sqlite_autoincrement=True,
 )
 

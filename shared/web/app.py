@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
-from shared.errors import Unavailable
+from shared.errors import EtmaError, Unavailable
+from shared.web.callers import Callers
 from shared.web.envelope import Envelope
 from shared.web.pages import STATIC, Pages
 from shared.web.problems import Problems
-from shared.web.sessions import Revocations
-from shared.web.tokens import Tokens
+from shared.web.rights import RIGHTS, Table
+from shared.web.sessions import guard
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 Readiness = Callable[[], Mapping[str, str]]
@@ -32,20 +34,46 @@ def create_app(
     *,
     routers: Sequence[APIRouter],
     pages: Pages,
-    tokens: Tokens,
-    revocations: Revocations,
+    callers: Callers,
     form_secret: bytes,
     ready: Readiness,
+    rights: Table = RIGHTS,
+    secure: bool = False,
 ) -> FastAPI:
-    """The application; `ready` gives the name and the words of each part that is not well."""
-    app = FastAPI(title="etma", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
-    app.state.tokens = tokens
-    app.state.revocations = revocations
+    """The application; `ready` gives the name and the words of each part that is not well.
+
+    `secure` keeps cookies from going over plain HTTP. Raises `NoRights` for a route that the table does not know.
+    """
+    app = FastAPI(
+        title="etma", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", dependencies=[Depends(guard)]
+    )
+    app.state.callers = callers
     app.state.form_secret = form_secret
+    app.state.rights = rights
+    app.state.secure = secure
     for router in routers:
+        _require_rights(router, rights)
         app.include_router(router)
     _dress(app, pages, ready)
     return app
+
+
+class NoRights(EtmaError):
+    """A route has no row in the table of rights, so that nobody may use it: a mistake in the code."""
+
+    code = "no_rights"
+
+
+def routes_of(router: APIRouter) -> list[str]:
+    """Its routes as the table of rights writes them."""
+    routes = [route for route in router.routes if isinstance(route, APIRoute)]
+    return [f"{method} {route.path}" for route in routes for method in sorted(route.methods or ())]
+
+
+def _require_rights(router: APIRouter, rights: Table) -> None:
+    missing = [route for route in routes_of(router) if route not in rights]
+    if missing:
+        raise NoRights(f"no rights are written for {', '.join(missing)} (shared/web/rights.py)")
 
 
 class NotYet(Unavailable):

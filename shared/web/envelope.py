@@ -14,6 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.web.sessions import COOKIE, cookie_of
+
 log = structlog.get_logger()
 
 BODY_BYTES: Final = 64 * 1024
@@ -124,7 +126,16 @@ class _Exchange:
     def _with_ours(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         names = {name for name, _ in headers}
         ours = {**_HEADERS, "x-correlation-id": self.correlation_id, **_HEADERS_BY_STATUS.get(self._status, {})}
-        return [*headers, *((n.encode(), v.encode()) for n, v in ours.items() if n.encode() not in names)]
+        missing = [(n.encode(), v.encode()) for n, v in ours.items() if n.encode() not in names]
+        return [*headers, *missing, *self._renewed_cookie(headers)]
+
+    def _renewed_cookie(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The session's new token, unless the route has set or taken away the cookie itself."""
+        token = self._state.get("renewed")
+        begun = f"{COOKIE}=".encode()
+        if token is None or any(n == b"set-cookie" and v.startswith(begun) for n, v in headers):
+            return []
+        return [(b"set-cookie", cookie_of(token, secure=self.scope["app"].state.secure).encode())]
 
 
 def _correlation_id(headers: dict[bytes, bytes]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -10,11 +9,10 @@ import httpx2 as httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from shared.errors import Conflict, EtmaError, NotFound, Rejected, Unavailable
-from shared.web.tokens import SERVICE_ROLE, Principal, Tokens
+from shared.web.tokens import ServiceTokens
 
 T = TypeVar("T")
 
-TOKEN_LIFE = timedelta(minutes=1)
 CONNECT_SECONDS = 1.0
 IDLE_SECONDS = 2.0
 """How long a connection is kept for the next question: less than a server keeps it, which would close it under us."""
@@ -39,11 +37,11 @@ class RemoteService:
     cannot be asked, or gives an answer that makes no sense, that is `Unavailable`, with words that name it.
     """
 
-    def __init__(self, name: str, url: str, tokens: Tokens, *, asked_by: str) -> None:
+    def __init__(self, name: str, url: str, tokens: ServiceTokens, *, asked_by: str) -> None:
         self.name = name
         self.url = url
         self._tokens = tokens
-        self._asker = Principal(person_ref=asked_by, role=SERVICE_ROLE, session_id=asked_by)
+        self._asked_by = asked_by
         self._client = httpx.Client(trust_env=False, limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS))
 
     def get(self, path: str, *, seconds: float, **query: str | int) -> bytes:
@@ -67,7 +65,7 @@ class RemoteService:
     def _ask(self, method: str, path: str, *, seconds: float, **request: Any) -> bytes:  # noqa: ANN401 - httpx's
         if not self.url:
             raise self._away(f"ETMA_{self.name.upper()}_URL does not say where it is")
-        headers = {"authorization": f"Bearer {self._tokens.issue(self._asker, lifetime=TOKEN_LIFE)}"}
+        headers = {"authorization": f"Bearer {self._tokens.issue(self._asked_by)}"}
         timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
         try:
             answer = self._client.request(method, self.url + path, headers=headers, timeout=timeout, **request)

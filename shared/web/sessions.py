@@ -1,30 +1,22 @@
-"""Who asks: the session check that every route but the public ones depends on. Deny by default."""
+"""Who asks, and whether they may: the guard before every route, by the table of rights. Deny by default."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
-from typing import Protocol
+from http.cookies import SimpleCookie
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from shared.errors import Forbidden, Unauthenticated, Unavailable
-from shared.web.tokens import SERVICE_ROLE, Principal, Tokens
+from shared.web.callers import Caller, Callers
+from shared.web.rights import PUBLIC, Relation, Rights, Table
+from shared.web.tokens import Principal
 
 COOKIE = "etma_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class Revocations(Protocol):
-    """Knows which sessions are over before their token is: by signing out, or with a role that was withdrawn.
-
-    Asked on every request, so it is quick; what it says may be a few seconds old. A session that it does not know is
-    over. Raises `Unavailable`.
-    """
-
-    def is_revoked(self, session_id: str) -> bool: ...
 
 
 class SignInFirst(Unauthenticated):
@@ -43,6 +35,55 @@ class WrongForm(Forbidden):
     title = "This page has expired. Go back, reload it and send the form again"
 
 
+def guard(request: Request) -> None:
+    """Let pass who may use this route; raises `Unauthenticated`, `Forbidden`, `Unavailable`."""
+    table: Table = request.app.state.rights
+    route = f"{request.method} {request.scope['route'].path}"
+    if route not in table:
+        raise Forbidden("This is for nobody.")
+    rights = table[route]
+    if rights is not PUBLIC:
+        request.state.relation = _relation(_somebody(request), rights)
+
+
+def _relation(principal: Principal, rights: Rights) -> Relation:
+    relation = {str(role): relation for role, relation in rights.items()}.get(principal.role)
+    if relation is None:
+        raise Forbidden(f"This is for {' and '.join(role.replace('_', ' ') for role in rights)} only.")
+    return relation
+
+
+def _somebody(request: Request) -> Principal:
+    wants_page = not request.url.path.startswith(("/api/", "/internal/"))
+    try:
+        principal = principal_of(request)
+    except Unauthenticated:
+        if not wants_page:
+            raise
+        principal = None
+    if principal is None:
+        raise SignInFirst(request) if wants_page else Unauthenticated("Please send a token or sign in.")
+    return principal
+
+
+async def _signed_in(request: Request) -> Principal:
+    """Whom the guard let pass; there is nobody on a public route."""
+    principal: Principal = request.state.principal
+    return principal
+
+
+async def _relation_of(request: Request) -> Relation:
+    relation: Relation = request.state.relation
+    return relation
+
+
+SignedIn = Annotated[Principal, Depends(_signed_in)]
+"""Of a route that is not public: who asks."""
+
+Reach = Annotated[Relation, Depends(_relation_of)]
+"""Of a route that is not public: on whose things the caller may do it."""
+
+
 def principal_of(request: Request) -> Principal | None:
     """Who asks, or None; raises `Unauthenticated` for a token that is not valid any more, and `Unavailable`.
 
@@ -50,30 +91,21 @@ def principal_of(request: Request) -> Principal | None:
     """
     if not hasattr(request.state, "principal"):
         request.state.principal = None
-        request.state.principal = _find_principal(request)
+        caller = _find_caller(request)
+        if caller is not None:
+            request.state.principal = caller.principal
+            request.state.renewed = caller.renewed
     principal: Principal | None = request.state.principal
     return principal
 
 
-def _find_principal(request: Request) -> Principal | None:
-    principal = _token_holder(request)
-    if principal is None:
-        return None
-    if principal.role == SERVICE_ROLE:
-        return principal if principal.bearer else None
-    revocations: Revocations = request.app.state.revocations
-    if revocations.is_revoked(principal.session_id):
-        raise Unauthenticated("The sign-in has ended. Please sign in again.")
-    return principal
-
-
-def _token_holder(request: Request) -> Principal | None:
-    tokens: Tokens = request.app.state.tokens
+def _find_caller(request: Request) -> Caller | None:
+    callers: Callers = request.app.state.callers
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return tokens.verify(credentials, bearer=True)
+        return callers.by_bearer(credentials)
     cookie = request.cookies.get(COOKIE)
-    return tokens.verify(cookie, bearer=False) if cookie else None
+    return callers.by_cookie(cookie) if cookie else None
 
 
 def quiet_principal_of(request: Request) -> Principal | None:
@@ -84,24 +116,12 @@ def quiet_principal_of(request: Request) -> Principal | None:
         return None
 
 
-def require(*roles: str) -> Callable[[Request], Principal]:
-    """A dependency that lets only these roles pass."""
-
-    def check(request: Request) -> Principal:
-        wants_page = not request.url.path.startswith(("/api/", "/internal/"))
-        try:
-            principal = principal_of(request)
-        except Unauthenticated:
-            if not wants_page:
-                raise
-            principal = None
-        if principal is None:
-            raise SignInFirst(request) if wants_page else Unauthenticated("Please send a token or sign in.")
-        if principal.role not in roles:
-            raise Forbidden(f"This is for {' and '.join(roles)} only.")
-        return principal
-
-    return check
+def cookie_of(token: str, *, secure: bool) -> str:
+    """The header Set-Cookie that keeps a token until the browser is closed; the token itself says when it ends."""
+    cookie: SimpleCookie = SimpleCookie()
+    cookie[COOKIE] = token
+    cookie[COOKIE] |= {"path": "/", "httponly": True, "samesite": "lax", "secure": secure}
+    return cookie[COOKIE].OutputString()
 
 
 def form_token(principal: Principal, secret: bytes) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from services.identity.grants.handlers import ImportedRoles
+from services.identity.grants.store import GrantStore
 from services.identity.people.handlers import People, PersonEntry
 from services.identity.people.store import PeopleStore
 from services.identity.sessions.handlers import Sessions
@@ -23,7 +25,7 @@ from shared.errors import NotFound
 from shared.keys import load_or_create_key
 from shared.messaging.tables import timer
 from shared.timers import TimersLoop
-from shared.web.tokens import Tokens
+from shared.web.tokens import SessionSigner
 from tests.integration.notifier_house import House
 from tests.support.databases import ManualClock, make_server_database
 from tests.support.interleaving import Work, interleaved
@@ -118,10 +120,10 @@ def test_a_role_that_is_withdrawn_has_no_session_left(tmp_path: Path, *, swap: b
     clock = ManualClock()
     database = make_server_database(identity, "identity", clock)
     store = SessionStore()
-    people = People(PeopleStore(), store.end_of_roles)
-    sessions = Sessions(
-        database=database, store=store, tokens=Tokens(load_or_create_key(tmp_path / "session.json"), clock)
-    )
+    grants = GrantStore()
+    people = People(PeopleStore(), ImportedRoles(grants, store))
+    signer = SessionSigner(load_or_create_key(tmp_path / "session.json"), clock)
+    sessions = Sessions(database=database, store=store, grants=grants, signer=signer)
 
     def recording(number: int, *roles: str) -> Work:
         def record() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,23 @@ def test_the_demo_university_is_taken_in_once(tmp_path: Path) -> None:
     assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
     asked = etma("token", "--role", "student", "--person", "P4000001", data_dir=tmp_path, environment={})
     assert asked.returncode == 0, asked.stderr
+
+
+def test_roles_are_given_and_withdrawn_by_commands(tmp_path: Path) -> None:
+    def ask(*words: str) -> str:
+        asked = etma(*words, data_dir=tmp_path, environment={})
+        assert asked.returncode == 0, asked.stderr
+        return str(asked.stdout)
+
+    ask("import", "demo")
+    given = ask("person", "give", "00001001", "--role", "support", "--until", "2999-12-31")
+    assert given == "Given: support, for *, until the end of 2999-12-31.\n"
+    held = {row["role"]: row for row in json.loads(ask("person", "roles", "00001001", "--json"))}
+    assert {role: row["state"] for role, row in held.items()} == {"support": "held", "tutor": "held"}
+    assert held["support"]["given_by"].startswith("command-line:")
+    assert "Withdrawn" in ask("person", "withdraw", held["support"]["grant_id"])
+    states = {row["role"]: row["state"] for row in json.loads(ask("person", "roles", "00001001", "--json"))}
+    assert states == {"support": "withdrawn", "tutor": "held"}
+    assert ask("person", "looks", "P4000001") == "Nobody of the staff has looked at this person's data.\n"
+    mistaken = etma("person", "give", "00001001", "--role", "emperor", data_dir=tmp_path, environment={})
+    assert (mistaken.returncode, "There is no role emperor. The roles are" in mistaken.stderr) == (2, True)

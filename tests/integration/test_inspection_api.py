@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,10 @@ from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.local_bus import LocalBus
 from shared.web.inspection_api import FACTS_ADDRESS, LETTERS_ADDRESS, STATUS_ADDRESS
 from shared.web.sessions import COOKIE
-from shared.web.tokens import SERVICE_ROLE, Principal
-from tests.support.databases import make_database
-from tests.support.elsewhere import TOKENS, inspection_app
+from shared.web.tokens import SERVICE_LIFE, ServiceTokens
+from tests.support.callers import SERVICE_KEY, SERVICES, session_token
+from tests.support.databases import ManualClock, make_database
+from tests.support.elsewhere import inspection_app
 
 FACTS = f"{FACTS_ADDRESS}?kind=persons"
 ADDRESSES = [
@@ -44,32 +44,32 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
         tx.connection.execute(sa.insert(person_table), people)
     bus = LocalBus(f"sqlite:///{tmp_path / 'bus.db'}", clock=SystemClock(), topics=["etma.person.v1"])
     letters = DeadLetters(database, Consumer(database=database, handlers={}))
-    yield TestClient(inspection_app(IdentityInspection(database, bus), letters), headers=bearer(SERVICE_ROLE))
+    yield TestClient(
+        inspection_app(IdentityInspection(database, bus), letters), headers=bearer(SERVICES.issue("operations"))
+    )
     bus.close()
 
 
-def token(role: str, *, lifetime: timedelta = timedelta(minutes=1)) -> str:
-    return TOKENS.issue(Principal(person_ref="p", role=role, session_id="s"), lifetime=lifetime)
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
 
 
-def bearer(role: str, *, lifetime: timedelta = timedelta(minutes=1)) -> dict[str, str]:
-    return {"authorization": f"Bearer {token(role, lifetime=lifetime)}"}
-
-
-@pytest.mark.parametrize("role", ["student", "tutor", "operations"])
+@pytest.mark.parametrize("role", ["student", "tutor", "operations", "admin"])
 @pytest.mark.parametrize(("method", "address"), ADDRESSES)
 def test_no_person_is_let_in(client: TestClient, method: str, address: str, role: str) -> None:
-    answer = client.request(method, address, headers=bearer(role))
+    answer = client.request(method, address, headers=bearer(session_token(role)))
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
 @pytest.mark.parametrize(("method", "address"), ADDRESSES)
 def test_nobody_is_let_in_without_a_token_of_now(client: TestClient, method: str, address: str) -> None:
-    ended = client.request(method, address, headers=bearer(SERVICE_ROLE, lifetime=timedelta(0)))
+    then = ServiceTokens(SERVICE_KEY, ManualClock(SystemClock().now() - SERVICE_LIFE))
+    ended = client.request(method, address, headers=bearer(then.issue("operations")))
+    of_a_person = client.request(method, address, headers=bearer(session_token("service")))
     del client.headers["authorization"]
-    cookie = client.request(method, address, headers={"cookie": f"{COOKIE}={token(SERVICE_ROLE)}"})
+    cookie = client.request(method, address, headers={"cookie": f"{COOKIE}={SERVICES.issue('operations')}"})
     nothing = client.request(method, address)
-    for answer in (ended, cookie, nothing):
+    for answer in (ended, of_a_person, cookie, nothing):
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 

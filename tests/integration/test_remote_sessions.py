@@ -6,25 +6,30 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from joserfc.jwk import OKPKey
 
 from deploy.servers.ports import free_port
 from services.intake.catalogue import take_in
 from services.submission.catalogue.university import StaffEntry, University
 from services.system import System
-from shared.errors import Unavailable
+from shared.clock import SystemClock
+from shared.errors import Unauthenticated, Unavailable
 from shared.web.app import create_app
-from shared.web.known_sessions import FRESH_SECONDS, REMEMBERED, KnownSessions
+from shared.web.known_sessions import BELIEVED_SECONDS, HERE, REMEMBERED, KnownSessions, elsewhere
 from shared.web.remote_service import RemoteService
-from shared.web.remote_sessions import BELIEVED_SECONDS, PAUSE_SECONDS, RemoteSessions
+from shared.web.remote_sessions import LOOK_AGAIN_SECONDS, PAUSE_SECONDS, RemoteKeys, RemoteSessions
 from shared.web.server import HttpThread
-from tests.support.databases import settings_in
+from shared.web.tokens import Presented, Principal, SessionSigner, SessionTokens
+from tests.support.databases import ManualClock, settings_in
 from tests.support.university import ANN, OPERATOR, small_university
 
 NOT_LONG, AT_ONCE = 5.0, 0.5
+FRESH_SECONDS = 60
 
 
 @dataclass
@@ -45,19 +50,17 @@ class Identity:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ticks = Ticks()
-        self.remote = RemoteService("identity", self.url, system.platform.tokens, asked_by="marking")
-        self.known = KnownSessions(
-            RemoteSessions(self.remote, monotonic=self.ticks).is_open,
-            believed_seconds=BELIEVED_SECONDS,
-            monotonic=self.ticks,
-        )
+        self.clock = ManualClock(SystemClock().now() + timedelta(seconds=5))
+        self.remote = RemoteService("identity", self.url, system.platform.service_tokens, asked_by="marking")
+        self.sessions = RemoteSessions(self.remote, monotonic=self.ticks)
+        self.tokens = SessionTokens(RemoteKeys(self.sessions), self.clock)
+        self.known = KnownSessions(self.sessions.renew, self.clock, elsewhere(FRESH_SECONDS), monotonic=self.ticks)
 
     def start(self) -> None:
         app = create_app(
             routers=self.system.identity.service.routers,
             pages=self.system.platform.pages,
-            tokens=self.system.platform.tokens,
-            revocations=self.system.identity.known_sessions,
+            callers=self.system.identity.callers,
             form_secret=self.system.platform.form_secret,
             ready=dict,
         )
@@ -67,16 +70,25 @@ class Identity:
     def stop(self) -> None:
         self.http.stop()
 
-    def sign_in(self, role: str = "student", person: str = ANN) -> str:
-        """The id of a new session."""
+    def sign_in(self, role: str = "student", person: str = ANN) -> Presented:
+        """A new session, as its token says it."""
         token = self.system.identity.sessions.sign_in(role=role, identifier=person)
-        return self.system.platform.tokens.verify(token, bearer=True).session_id
+        return self.tokens.read(token, bearer=True)
 
-    def sign_out(self, session_id: str) -> None:
-        self.system.identity.sessions.sign_out(session_id)
+    def sign_out(self, session: Presented) -> None:
+        self.system.identity.sessions.sign_out(session.principal.session_id)
 
     def later(self, seconds: float) -> None:
         self.ticks.now += seconds
+        self.clock.advance(timedelta(seconds=seconds))
+
+    def is_open(self, session: Presented) -> bool:
+        """As the other service sees it; raises `Unavailable`."""
+        try:
+            self.known.check(session)
+        except Unauthenticated:
+            return False
+        return True
 
 
 @pytest.fixture
@@ -91,66 +103,120 @@ def identity(tmp_path: Path) -> Iterator[Identity]:
     system.platform.close()
 
 
-def test_a_new_session_is_known_at_once_and_one_that_never_was_is_over(identity: Identity) -> None:
-    assert not identity.known.is_revoked(identity.sign_in())
-    assert identity.known.is_revoked("never-was")
+def test_a_new_session_is_known_by_its_token_alone(identity: Identity) -> None:
+    session = identity.sign_in()
+    identity.stop()
+    assert identity.is_open(session)
+    identity.start()
+
+
+def test_one_that_never_was_is_over_as_soon_as_identity_is_asked(identity: Identity) -> None:
+    session = identity.sign_in()
+    never = replace(session, principal=replace(session.principal, session_id="never-was"))
+    identity.later(FRESH_SECONDS)
+    assert not identity.is_open(never)
 
 
 def test_a_sign_out_is_noticed_in_time(identity: Identity) -> None:
     session = identity.sign_in()
-    assert not identity.known.is_revoked(session)
     identity.sign_out(session)
     identity.later(FRESH_SECONDS)
-    assert identity.known.is_revoked(session)
+    assert not identity.is_open(session)
+
+
+def test_signing_out_everywhere_ends_every_session_of_the_person(identity: Identity) -> None:
+    sessions = [identity.sign_in("operations", OPERATOR), identity.sign_in("operations", OPERATOR)]
+    of_another = identity.sign_in()
+    identity.system.identity.sessions.sign_out_everywhere(sessions[0].principal.person_ref)
+    identity.later(FRESH_SECONDS)
+    assert [identity.is_open(each) for each in (*sessions, of_another)] == [False, False, True]
 
 
 def test_a_role_that_is_withdrawn_ends_its_sessions_everywhere(identity: Identity) -> None:
     session = identity.sign_in("operations", OPERATOR)
-    assert not identity.known.is_revoked(session)
     member = StaffEntry.model_validate({"staff_number": OPERATOR, "name": "Olga", "roles": ("tutor",)})
     take_in(identity.system, University(staff=(member,)))
     identity.later(FRESH_SECONDS)
-    assert identity.known.is_revoked(session)
+    assert not identity.is_open(session)
 
 
-def test_while_identity_is_away_what_was_open_stays_so_for_five_minutes(identity: Identity) -> None:
-    session, over, unknown = identity.sign_in(), identity.sign_in(), identity.sign_in()
+def test_while_identity_is_away_what_was_open_stays_so_for_five_minutes_and_no_longer(identity: Identity) -> None:
+    session, over = identity.sign_in(), identity.sign_in()
     identity.sign_out(over)
-    assert not identity.known.is_revoked(session)
-    assert identity.known.is_revoked(over)
+    identity.later(FRESH_SECONDS)
+    assert identity.is_open(session)
+    assert not identity.is_open(over)
     identity.stop()
     identity.later(FRESH_SECONDS)
-    assert not identity.known.is_revoked(session)
-    assert identity.known.is_revoked(over)
-    with pytest.raises(Unavailable, match="Who is signed in cannot be found out"):
-        identity.known.is_revoked(unknown)
+    assert identity.is_open(session)
+    assert not identity.is_open(over)
     identity.later(BELIEVED_SECONDS - FRESH_SECONDS - 1)
-    assert not identity.known.is_revoked(session)
+    assert identity.is_open(session)
     identity.later(1)
-    with pytest.raises(Unavailable):
-        identity.known.is_revoked(session)
+    with pytest.raises(Unavailable, match="Who is signed in cannot be found out"):
+        identity.is_open(session)
     identity.start()
     identity.later(PAUSE_SECONDS)
-    assert not identity.known.is_revoked(session)
-    assert not identity.known.is_revoked(unknown)
+    assert identity.is_open(session)
 
 
 def test_what_ended_while_identity_was_away_is_over_when_it_is_back(identity: Identity) -> None:
     session = identity.sign_in()
-    assert not identity.known.is_revoked(session)
     identity.stop()
     identity.sign_out(session)
     identity.later(FRESH_SECONDS)
-    assert not identity.known.is_revoked(session)
+    assert identity.is_open(session)
     identity.start()
     identity.later(PAUSE_SECONDS)
-    assert identity.known.is_revoked(session)
+    assert not identity.is_open(session)
+
+
+def test_a_cookie_gets_a_new_token_that_other_processes_take_without_asking(identity: Identity) -> None:
+    session = identity.sign_in()
+    assert identity.known.check(session) is None
+    identity.later(FRESH_SECONDS)
+    renewed = identity.known.check(session)
+    assert renewed is not None
+    read = identity.tokens.read(renewed, bearer=True)
+    assert read.principal == session.principal
+    assert read.ends_at == session.ends_at
+    assert read.confirmed_at > session.confirmed_at
+
+
+def test_the_keys_are_fetched_once_and_kept_while_identity_is_away(identity: Identity) -> None:
+    token = identity.system.identity.sessions.sign_in(role="student", identifier=ANN)
+    identity.stop()
+    with pytest.raises(Unavailable, match="Who is signed in"):
+        identity.tokens.read(token, bearer=True)
+    identity.start()
+    identity.later(PAUSE_SECONDS)
+    identity.tokens.read(token, bearer=True)
+    identity.stop()
+    assert identity.tokens.read(token, bearer=True).principal.role == "student"
+    identity.start()
+
+
+def test_a_key_that_identity_has_changed_is_looked_for_but_not_for_every_token(identity: Identity) -> None:
+    identity.sign_in()
+    signer = identity.system.identity.sessions.signer
+    other = SessionSigner(OKPKey.generate_key("Ed25519", auto_kid=True), identity.clock)
+    identity.system.identity.sessions.signer = other
+    token = identity.system.identity.sessions.sign_in(role="student", identifier=ANN)
+    assert identity.tokens.read(token, bearer=True).principal.role == "student"
+    identity.system.identity.sessions.signer = signer
+    before = identity.system.identity.sessions.sign_in(role="student", identifier=ANN)
+    with pytest.raises(Unauthenticated, match="not valid"):
+        identity.tokens.read(before, bearer=True)
+    identity.later(LOOK_AGAIN_SECONDS)
+    assert identity.tokens.read(before, bearer=True).principal.role == "student"
 
 
 def test_what_answers_in_the_place_of_identity_is_not_believed(identity: Identity) -> None:
-    elsewhere = RemoteService("identity", f"{identity.url}/work", identity.system.platform.tokens, asked_by="marking")
+    tokens = identity.system.platform.service_tokens
+    elsewhere = RemoteService("identity", f"{identity.url}/work", tokens, asked_by="marking")
+    session = identity.sign_in().principal.session_id
     with pytest.raises(Unavailable, match="Who is signed in"):
-        RemoteSessions(elsewhere).is_open(identity.sign_in())
+        RemoteSessions(elsewhere).renew(session)
     elsewhere.close()
 
 
@@ -158,7 +224,7 @@ def test_an_identity_that_hangs_holds_one_request_up_and_not_all(identity: Ident
     ticks = Ticks()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        hanging = RemoteService("identity", url, identity.system.platform.tokens, asked_by="marking")
+        hanging = RemoteService("identity", url, identity.system.platform.service_tokens, asked_by="marking")
         sessions = RemoteSessions(hanging, monotonic=ticks)
         assert seconds_until_refused(sessions) < NOT_LONG
         assert seconds_until_refused(sessions) < AT_ONCE
@@ -176,21 +242,26 @@ def test_an_identity_that_hangs_holds_one_request_up_and_not_all(identity: Ident
 def seconds_until_refused(sessions: RemoteSessions) -> float:
     began = time.monotonic()
     with pytest.raises(Unavailable):
-        sessions.is_open("any")
+        sessions.renew("any")
     return time.monotonic() - began
 
 
 def test_only_so_many_sessions_are_remembered() -> None:
     asked: list[str] = []
 
-    def is_open(session_id: str) -> bool:
+    def renew(session_id: str) -> str:
         asked.append(session_id)
-        return True
+        return "a token"
 
-    known = KnownSessions(is_open, monotonic=Ticks())
+    known = KnownSessions(renew, ManualClock(), HERE, monotonic=Ticks())
     for number in range(REMEMBERED + 1):
-        known.is_revoked(str(number))
+        known.check(presented(str(number)))
     asked.clear()
     for session_id in (str(REMEMBERED), "1", "0"):
-        known.is_revoked(session_id)
+        known.check(presented(session_id))
     assert asked == ["0"]
+
+
+def presented(session_id: str) -> Presented:
+    principal = Principal(person_ref="p", role="student", session_id=session_id)
+    return Presented(principal=principal, confirmed_at=ManualClock().now(), ends_at=ManualClock().now())

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from fastapi import FastAPI
-from joserfc.jwk import OKPKey
 
-from shared.clock import SystemClock
 from shared.inspection import PAGE, Inspection
 from shared.messaging.dead_letters import DeadLetters
 from shared.web import inspection_api
@@ -16,14 +14,7 @@ from shared.web.app import create_app
 from shared.web.pages import Pages
 from shared.web.remote_service import RemoteService
 from shared.web.server import HttpThread
-from shared.web.tokens import Tokens
-
-TOKENS = Tokens(OKPKey.generate_key("Ed25519"), SystemClock())
-
-
-class NoneRevoked:
-    def is_revoked(self, session_id: str) -> bool:
-        return False
+from tests.support.callers import SERVICES, callers_of_anybody
 
 
 class Silent:
@@ -41,8 +32,7 @@ def inspection_app(inspection: Inspection, letters: DeadLetters) -> FastAPI:
     return create_app(
         routers=[inspection_api.routes(inspection, letters)],
         pages=Pages([], demo=False),
-        tokens=TOKENS,
-        revocations=NoneRevoked(),
+        callers=callers_of_anybody(),
         form_secret=b"secret",
         ready=dict,
     )
@@ -54,7 +44,7 @@ def elsewhere(name: str, inspection: Inspection, letters: DeadLetters) -> Iterat
     http = HttpThread(inspection_app(inspection, letters), host="127.0.0.1", port=0)
     http.start()
     try:
-        with closing(RemoteService(name, http.address, TOKENS, asked_by="operations")) as remote:
+        with closing(RemoteService(name, http.address, SERVICES, asked_by="operations")) as remote:
             yield remote
     finally:
         http.stop()

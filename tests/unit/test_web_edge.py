@@ -9,17 +9,15 @@ from typing import Annotated, Any
 import pytest
 from fastapi import APIRouter, FastAPI, File, Form, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
-from joserfc.jwk import OKPKey
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from shared.clock import SystemClock
 from shared.errors import EtmaError, Unavailable
-from shared.web.app import create_app
+from shared.web.app import NoRights, create_app, routes_of
 from shared.web.envelope import BODY_BYTES, lift_body_limit
 from shared.web.pages import Pages
-from shared.web.sessions import require
-from shared.web.tokens import Tokens
+from shared.web.rights import PUBLIC, RIGHTS, Relation, Role
+from tests.support.callers import callers_of_anybody
 from tests.support.coroutines import run
 
 PIECE = 1024
@@ -27,11 +25,6 @@ MEGABYTES = 300 * 1024 * 1024
 FOR_PEOPLE, FOR_PROGRAMS = {"accept": "text/html"}, {"accept": "application/json"}
 MULTIPART = [(b"content-type", b"multipart/form-data; boundary=b")]
 OPENING = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
-
-
-class NoneRevoked:
-    def is_revoked(self, session_id: str) -> bool:
-        return False
 
 
 class Lost(EtmaError):
@@ -57,9 +50,8 @@ def routes() -> APIRouter:
     def half() -> Response:
         return StreamingResponse(breaking_off())
 
-    @router.get("/api/mine", dependencies=[])
-    def mine(request: Request) -> Response:
-        require("student")(request)
+    @router.get("/api/mine")
+    def mine() -> Response:
         return Response()
 
     @router.post("/form")
@@ -84,16 +76,23 @@ def app() -> FastAPI:
     return create_app(
         routers=[routes()],
         pages=Pages([], demo=False),
-        tokens=Tokens(OKPKey.generate_key("Ed25519"), SystemClock()),
-        revocations=NoneRevoked(),
+        callers=callers_of_anybody(),
         form_secret=b"secret",
         ready=lambda: {"pipeline": "is not well"},
+        rights={**RIGHTS, **dict.fromkeys(routes_of(routes()), PUBLIC), "GET /api/mine": {Role.STUDENT: Relation.OWN}},
     )
 
 
 @pytest.fixture
 def client(app: FastAPI) -> TestClient:
     return TestClient(app)
+
+
+def test_a_route_without_rights_is_not_served() -> None:
+    with pytest.raises(NoRights, match="POST /upload"):
+        create_app(
+            routers=[routes()], pages=Pages([], demo=False), callers=callers_of_anybody(), form_secret=b"", ready=dict
+        )
 
 
 @pytest.mark.parametrize("path", ["/broken", "/lost", "/away", "/nowhere", "/form"])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from services.identity.people.store import Grant, PeopleStore
+from services.identity.people.store import PeopleStore
 from shared.contracts import PersonRecorded
-from shared.database import Transaction
+from shared.database import Context, Database, Transaction
+from shared.errors import NotFound
+from shared.looks import record_look
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,25 +54,35 @@ class PeopleDifference:
         return {identifier: str(row["person_ref"]) for identifier, row in self.rows.items()}
 
 
-class People:
-    """The use cases. `end_sessions` ends what persons began in roles that they have no more."""
+class Roles(Protocol):
+    """Gives and takes the roles that an import names, each as person_ref and role."""
 
-    def __init__(self, store: PeopleStore, end_sessions: Callable[[Iterable[Grant], Transaction], None]) -> None:
+    def give(self, named: AbstractSet[tuple[str, str]], tx: Transaction) -> None:
+        """Each of these is had from now on."""
+        ...
+
+    def take_others(self, person_refs: Sequence[str], named: AbstractSet[tuple[str, str]], tx: Transaction) -> None:
+        """These persons have no others from imports, and no sessions in others."""
+        ...
+
+
+class People:
+    """The use cases."""
+
+    def __init__(self, store: PeopleStore, roles: Roles) -> None:
         self.store = store
-        self.end_sessions = end_sessions
+        self.roles = roles
 
     def record(self, entries: Sequence[PersonEntry], tx: Transaction) -> dict[str, str]:
         """Write and announce who is new or changed; the person_ref of every identifier.
 
-        Each has the roles that are named from now on and no others; with a role its sessions end.
+        Each has the roles that are named from now on and no others of an import; with a role its sessions end.
         """
         tx.lock("people")
         known = self.store.by_identifier([entry.identifier for entry in entries], tx.connection)
         difference = _difference(entries, known)
         named = self._save(difference, [(entry.identifier, role) for entry in entries for role in entry.roles], tx)
-        withdrawn = sorted(self.store.grants_of(list(difference.refs.values()), tx) - named)
-        self.store.withdraw_all(withdrawn, tx)
-        self.end_sessions(withdrawn, tx)
+        self.roles.take_others(list(difference.refs.values()), named, tx)
         return difference.refs
 
     def compare_students(self, updates: Sequence[StudentUpdate], connection: sa.Connection) -> PeopleDifference:
@@ -84,15 +97,34 @@ class People:
         self._save(difference, [(update.personal_id, "student") for update in updates], tx)
         return difference
 
-    def _save(self, difference: PeopleDifference, roles: Sequence[tuple[str, str]], tx: Transaction) -> set[Grant]:
+    def _save(
+        self, difference: PeopleDifference, roles: Sequence[tuple[str, str]], tx: Transaction
+    ) -> set[tuple[str, str]]:
         """Write persons and their roles; the roles by person_ref."""
         fresh = [*difference.new, *difference.changed]
         self.store.save_all(fresh, tx)
         refs = difference.refs
-        grants = {(refs[identifier], role) for identifier, role in roles}
-        self.store.grant_all(sorted(grants), tx)
+        named = {(refs[identifier], role) for identifier, role in roles}
+        self.roles.give(named, tx)
         tx.publish_all(PersonRecorded.model_validate(row) for row in fresh)
-        return grants
+        return named
+
+
+class Finding:
+    """Who a number belongs to. Only a whole number finds somebody: who helps a person was told theirs."""
+
+    def __init__(self, database: Database, store: PeopleStore) -> None:
+        self.database = database
+        self.store = store
+
+    def by_number(self, number: str, *, actor: str) -> Mapping[str, Any]:
+        """The person with this PI or staff number; records who looked. Raises `NotFound`."""
+        with self.database.transaction(Context(actor=actor)) as tx:
+            found = self.store.by_identifier([number], tx.connection).get(number)
+            if found is None:
+                raise NotFound("There is nobody with this number.")
+            record_look(tx, person_ref=found["person_ref"], what="name")
+        return found
 
 
 def _student(update: StudentUpdate, known: Mapping[str, Any]) -> PersonEntry:

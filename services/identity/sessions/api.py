@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from services.identity.sessions.handlers import Sessions
-from shared.web.remote_sessions import SessionState
-from shared.web.sessions import require
-from shared.web.tokens import SERVICE_ROLE, Principal
-
-Service = Annotated[Principal, Depends(require(SERVICE_ROLE))]
+from shared.web.remote_sessions import KEYS_ADDRESS, RENEWAL_ADDRESS, PublicKeys, Renewed
 
 
 def routes(sessions: Sessions) -> APIRouter:
-    """`GET /internal/v1/sessions/{session_id}`, for services only."""
+    """The renewal, for services only, and the keys that tokens are checked with, for everybody."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/internal/v1/sessions/{session_id}")
-    def session(session_id: str, _service: Service) -> SessionState:
-        return SessionState(open=sessions.is_open(session_id))
+    @router.post(RENEWAL_ADDRESS)
+    def renew(session_id: str) -> Renewed:
+        return Renewed(token=sessions.renew(session_id))
+
+    @router.get(KEYS_ADDRESS)
+    def keys() -> PublicKeys:
+        return PublicKeys(keys=sessions.signer.public_jwks())
 
     return router

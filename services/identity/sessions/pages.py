@@ -1,4 +1,4 @@
-"""The demo sign-in, on the loopback address only, and the sign-out."""
+"""The demo sign-in, on the loopback address only, the sign-out, and where one is signed in."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from services.identity.sessions.handlers import SESSION_HOURS, Sessions
+from services.identity.sessions.handlers import Sessions
 from shared.errors import Forbidden
 from shared.web.pages import Pages
-from shared.web.sessions import COOKIE, WrongForm, check_form, quiet_principal_of
+from shared.web.sessions import COOKIE, SignedIn, WrongForm, check_form, cookie_of, quiet_principal_of
 
 Field = Annotated[str, Form(max_length=2000)]
 """A field of a form; with its limit it is also held to be text that can be kept and sent."""
 
 
 def routes(sessions: Sessions, pages: Pages, *, demo: bool) -> APIRouter:
-    """`/sign-in` and `/sign-out`."""
+    """`/sign-in`, `/sign-out` and `/sessions`."""
     router = APIRouter(include_in_schema=False)
+    _add_signing_in(router, sessions, pages, demo=demo)
+    _add_signing_out(router, sessions, pages)
+    return router
+
+
+def _add_signing_in(router: APIRouter, sessions: Sessions, pages: Pages, *, demo: bool) -> None:
 
     @router.get("/sign-in")
     def choose(request: Request, q: str = "", next: str = "/") -> Response:  # noqa: A002 - the address's own word
@@ -40,28 +46,38 @@ def routes(sessions: Sessions, pages: Pages, *, demo: bool) -> APIRouter:
             raise Forbidden("The demo sign-in works only on the machine itself, in demo mode.")
         if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
             raise WrongForm
+        before = quiet_principal_of(request)
+        replaces = before.session_id if before is not None and not before.bearer else None
+        token = sessions.sign_in_here(role=role, identifier=identifier, replaces=replaces)
         answer = RedirectResponse(local_path(next), status_code=303)
-        answer.set_cookie(
-            COOKIE,
-            sessions.sign_in(role=role, identifier=identifier),
-            max_age=SESSION_HOURS * 3600,
-            httponly=True,
-            samesite="lax",
-            secure=request.url.scheme == "https",
-        )
+        answer.headers["set-cookie"] = cookie_of(token, secure=request.app.state.secure)
         return answer
 
+
+def _add_signing_out(router: APIRouter, sessions: Sessions, pages: Pages) -> None:
     @router.post("/sign-out")
     def sign_out(request: Request, csrf_token: Annotated[str, Form()] = "") -> Response:
         principal = quiet_principal_of(request)
         if principal is not None:
             check_form(request, principal, csrf_token)
             sessions.sign_out(principal.session_id)
-        answer = RedirectResponse("/sign-in", status_code=303)
-        answer.delete_cookie(COOKIE)
-        return answer
+        return _signed_out()
 
-    return router
+    @router.get("/sessions")
+    def list_sessions(request: Request, person: SignedIn) -> Response:
+        return pages.render(request, "identity/sessions.html", sessions=sessions.open_of(person.person_ref))
+
+    @router.post("/sessions/end")
+    def end_all(request: Request, person: SignedIn, csrf_token: Annotated[str, Form()] = "") -> Response:
+        check_form(request, person, csrf_token)
+        sessions.sign_out_everywhere(person.person_ref)
+        return _signed_out()
+
+
+def _signed_out() -> Response:
+    answer = RedirectResponse("/sign-in", status_code=303)
+    answer.delete_cookie(COOKIE)
+    return answer
 
 
 def local_path(wanted: str) -> str:

@@ -6,7 +6,7 @@ import base64
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
@@ -15,10 +15,7 @@ from services.marking.scripts.handlers import Collecting
 from services.marking.scripts.views import Content, ScriptViews
 from shared.database import Database
 from shared.storage.port import ObjectStore
-from shared.web.sessions import check_form, require
-from shared.web.tokens import Principal
-
-Tutor = Annotated[Principal, Depends(require("tutor"))]
+from shared.web.sessions import SignedIn, check_form
 
 
 class ScriptOut(BaseModel):
@@ -58,7 +55,7 @@ def routes(collecting: Collecting, views: ScriptViews, database: Database, objec
 
     @router.get("")
     def scripts(
-        tutor: Tutor, state: ScriptState | None = None, after: Annotated[str, Query(max_length=200)] = ""
+        tutor: SignedIn, state: ScriptState | None = None, after: Annotated[str, Query(max_length=200)] = ""
     ) -> ScriptsOut:
         """The tutor's scripts, by assignment."""
         with database.reading() as connection:
@@ -67,7 +64,7 @@ def routes(collecting: Collecting, views: ScriptViews, database: Database, objec
         return ScriptsOut(scripts=[ScriptOut.model_validate(line) for line in lines], next_after=last)
 
     @router.post("/{work_id}/collection")
-    def collect(request: Request, work_id: str, tutor: Tutor) -> CollectedOut:
+    def collect(request: Request, work_id: str, tutor: SignedIn) -> CollectedOut:
         """Freeze the version that will be marked; collecting again only answers."""
         check_form(request, tutor, request.headers.get("x-csrf-token"))
         content = collecting.collect(work_id, tutor.person_ref, correlation_id=request.state.correlation_id)
@@ -79,7 +76,7 @@ def routes(collecting: Collecting, views: ScriptViews, database: Database, objec
         )
 
     @router.get("/{work_id}/content")
-    def content(work_id: str, tutor: Tutor) -> StreamingResponse:
+    def content(work_id: str, tutor: SignedIn) -> StreamingResponse:
         """The frozen version's bytes; 409 before collection."""
         return download(collecting.content(work_id, tutor.person_ref), objects)
 

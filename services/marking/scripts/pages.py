@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from services.marking.scripts.api import download
@@ -13,10 +13,7 @@ from services.marking.scripts.views import ScriptViews
 from shared.database import Database
 from shared.storage.port import ObjectStore
 from shared.web.pages import Pages
-from shared.web.sessions import check_form, require
-from shared.web.tokens import Principal
-
-Tutor = Annotated[Principal, Depends(require("tutor"))]
+from shared.web.sessions import SignedIn, check_form
 
 
 def routes(
@@ -26,7 +23,7 @@ def routes(
     router = APIRouter(prefix="/tutor", include_in_schema=False)
 
     @router.get("")
-    def work_list(request: Request, tutor: Tutor, after: Annotated[str, Query(max_length=200)] = "") -> Response:
+    def work_list(request: Request, tutor: SignedIn, after: Annotated[str, Query(max_length=200)] = "") -> Response:
         with database.reading() as connection:
             scripts = views.of_tutor(connection, tutor.person_ref, after=after)
             counts = views.counts(connection, tutor.person_ref)
@@ -34,20 +31,20 @@ def routes(
         return pages.render(request, "marking/work_list.html", scripts=scripts, counts=counts, more=more)
 
     @router.get("/scripts/{work_id}")
-    def script(request: Request, work_id: str, tutor: Tutor) -> Response:
+    def script(request: Request, work_id: str, tutor: SignedIn) -> Response:
         with database.reading() as connection:
             line = views.script(connection, work_id, tutor.person_ref)
             versions = views.versions(connection, work_id)
         return pages.render(request, "marking/script.html", script=line, versions=versions)
 
     @router.post("/scripts/{work_id}/collect")
-    def collect(request: Request, work_id: str, tutor: Tutor, csrf_token: Annotated[str, Form()] = "") -> Response:
+    def collect(request: Request, work_id: str, tutor: SignedIn, csrf_token: Annotated[str, Form()] = "") -> Response:
         check_form(request, tutor, csrf_token)
         collecting.collect(work_id, tutor.person_ref, correlation_id=request.state.correlation_id)
         return RedirectResponse(f"/tutor/scripts/{work_id}/file", status_code=303)
 
     @router.get("/scripts/{work_id}/file")
-    def file(work_id: str, tutor: Tutor) -> Response:
+    def file(work_id: str, tutor: SignedIn) -> Response:
         return download(collecting.content(work_id, tutor.person_ref), objects)
 
     return router

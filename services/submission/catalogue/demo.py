@@ -35,6 +35,10 @@ def demo_university(today: date) -> University:
         StaffEntry(staff_number="00001001", name="Marged Pritchard", email="m.pritchard@example.org"),
         StaffEntry(staff_number="00001002", name="Samuel Okonkwo", email="s.okonkwo@example.org"),
         StaffEntry(staff_number="00009001", name="Ines Duarte", email="operations@example.org", roles=("operations",)),
+        StaffEntry(staff_number="00009002", name="Adaeze Nwosu", email="roles@example.org", roles=("admin",)),
+        StaffEntry(
+            staff_number="00009003", name="Tom Harries", email="support@example.org", roles=("support", "proxy")
+        ),
     )
     ids = tuple(student.personal_id for student in students)
     presentation = PresentationEntry(

@@ -19,6 +19,7 @@ Name = Annotated[
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
 ModuleCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,4}[0-9]{0,3}$")]
 PresentationCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,4}[A-L]$")]
+StaffRole = Literal["tutor", "monitor", "support", "post_room", "proxy", "operations", "admin"]
 GroupNumber = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,8}$")]
 
 
@@ -37,12 +38,12 @@ class StudentEntry(Entry):
 
 
 class StaffEntry(Entry):
-    """A tutor or somebody of operations; `staff_number` has eight digits."""
+    """A tutor or somebody else of the university; `staff_number` has eight digits."""
 
     staff_number: StaffNumber
     name: Name
     email: Email | None = None
-    roles: tuple[Literal["tutor", "operations"], ...] = ("tutor",)
+    roles: tuple[StaffRole, ...] = ("tutor",)
 
 
 class AssignmentEntry(Entry):

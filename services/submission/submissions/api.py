@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -14,14 +16,16 @@ from services.submission.submissions.handlers import Accepted, HandIn, Incoming
 from services.submission.submissions.views import SubmissionViews
 from services.submission.upload.multipart import BadUpload, MultipartFile
 from shared.contracts import Band, Channel
-from shared.database import Database
+from shared.database import Context, Database
 from shared.errors import Rejected
+from shared.looks import record_look
 from shared.web.envelope import lift_body_limit
-from shared.web.sessions import check_form, require
+from shared.web.rights import Relation
+from shared.web.sessions import Reach, SignedIn, check_form
 from shared.web.tokens import Principal
 
 BUFFER_BYTES = 512 * 1024
-Student = Annotated[Principal, Depends(require("student"))]
+Reference = Annotated[str | None, Query(max_length=64)]
 
 
 class KeyMissing(Rejected):
@@ -30,6 +34,39 @@ class KeyMissing(Rejected):
     code = "idempotency_key_missing"
     status = 400
     title = "The header Idempotency-Key is missing"
+
+
+class StudentMissing(Rejected):
+    """Who hands in for others must say for whom."""
+
+    code = "student_missing"
+    status = 400
+    title = "It is not said for which student this is"
+
+
+class SubmissionOut(BaseModel):
+    """A version as those see it who help a student; `submitted_by` is who handed it in."""
+
+    submission_id: str
+    work_id: str
+    assignment_id: str
+    version: int
+    person_ref: str
+    submitted_by: str
+    channel: str
+    file_name: str
+    size_bytes: int
+    sha256: str
+    arrived_at: datetime
+    cut_off_at: datetime
+    band: Band
+    receipt_id: str
+
+
+class SubmissionsOut(BaseModel):
+    """All versions of a student's work, the latest first."""
+
+    submissions: list[SubmissionOut]
 
 
 class ReceiptOut(BaseModel):
@@ -54,26 +91,30 @@ def routes(hand_in: HandIn, views: SubmissionViews, database: Database) -> APIRo
     async def submit(
         request: Request,
         assignment_id: str,
-        student: Student,
+        caller: SignedIn,
+        reach: Reach,
         idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+        student: Reference = None,
     ) -> ReceiptOut:
-        """Hand in one file: multipart, the part named `file`. A retry with the same key gets the same receipt."""
+        """Hand in one file: multipart, the part named `file`. A retry with the same key gets the same receipt.
+
+        Who hands in for a student names them by `student`, a person_ref.
+        """
         if not idempotency_key:
             raise KeyMissing(
                 "Send a header Idempotency-Key: a new random value for each version, the same for a retry."
             )
-        check_form(request, student, request.headers.get("x-csrf-token"))
+        check_form(request, caller, request.headers.get("x-csrf-token"))
         attempt = attempt_of(
-            request, assignment_id, student, key=idempotency_key, channel=Channel.API, database=database
+            request, assignment_id, caller, key=idempotency_key, channel=Channel.API, database=database
         )
-        accepted, _ = await receive(request, hand_in, attempt)
+        accepted, _ = await receive(request, hand_in, for_student(attempt, caller, reach, student))
         return ReceiptOut.model_validate(accepted, from_attributes=True)
 
     @router.get("/api/v1/submissions/{submission_id}/receipt")
-    def receipt(submission_id: str, student: Student) -> Response:
+    def receipt(submission_id: str, caller: SignedIn, reach: Reach) -> Response:
         """The receipt as signed: one line, a JWS in compact form."""
-        with database.reading() as connection:
-            row = views.version(connection, submission_id, student.person_ref)
+        row = _reached(submission_id, caller, reach)
         name = f"receipt-{row.assignment_id}-v{row.version}.jws"
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(row.receipt + "\n", media_type="application/jose", headers=headers)
@@ -84,7 +125,33 @@ def routes(hand_in: HandIn, views: SubmissionViews, database: Database) -> APIRo
         with database.reading() as connection:
             return {"keys": views.public_keys(connection)}
 
+    @router.get("/api/v1/students/{person_ref}/submissions")
+    def submissions(person_ref: str, caller: SignedIn) -> SubmissionsOut:
+        """What a student has handed in, the latest first; that somebody looked is recorded."""
+        with database.transaction(Context(actor=caller.actor)) as tx:
+            rows = views.versions_within(tx.connection, person_ref, caller.scopes)
+            record_look(tx, person_ref=person_ref, what="submissions")
+        return SubmissionsOut(submissions=[SubmissionOut.model_validate(row, from_attributes=True) for row in rows])
+
+    def _reached(submission_id: str, caller: Principal, reach: Relation) -> Any:  # noqa: ANN401 - a row
+        if reach is Relation.OWN:
+            with database.reading() as connection:
+                return views.version(connection, submission_id, caller.person_ref)
+        with database.transaction(Context(actor=caller.actor)) as tx:
+            row = views.version_within(tx.connection, submission_id, caller.scopes)
+            record_look(tx, person_ref=row.person_ref, what="receipt")
+        return row
+
     return router
+
+
+def for_student(attempt: Attempt, caller: Principal, reach: Relation, student: str | None) -> Attempt:
+    """The attempt as one for a student, when the caller hands in for others; raises `StudentMissing`."""
+    if reach is Relation.OWN:
+        return attempt
+    if student is None:
+        raise StudentMissing("Say for whom you hand in: add ?student= and the student's reference.")
+    return replace(attempt, person_ref=student, scopes=caller.scopes)
 
 
 def attempt_of(
@@ -96,6 +163,7 @@ def attempt_of(
         assignment_id=assignment_id,
         person_ref=student.person_ref,
         submitted_by=student.person_ref,
+        role=student.role,
         channel=channel,
         idempotency_key=key,
         started_at=database.clock.now(),

@@ -12,6 +12,7 @@ from services.submission.catalogue.domain import Assignment
 from services.submission.deadlines.domain import CutOff, rule
 from shared.contracts import MEDIA_TYPES, Band, Channel, RefusalReason, SubmissionCategory
 from shared.errors import Rejected
+from shared.web.scopes import EVERYTHING
 
 _STATUS = {
     RefusalReason.TOO_LATE: 409,
@@ -45,16 +46,26 @@ class KeyReused(Rejected):
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """Somebody starts to hand in."""
+    """Somebody starts to hand in; `role` is that of who does it, for `person_ref`, whose work it is.
+
+    `scopes` say how far that role reaches.
+    """
 
     assignment_id: str
     person_ref: str
     submitted_by: str
+    role: str = "student"
     channel: Channel
     idempotency_key: str
     started_at: datetime
     announced_bytes: int | None = None
     correlation_id: str = ""
+    scopes: tuple[str, ...] = (EVERYTHING,)
+
+    @property
+    def actor(self) -> str:
+        """Who acts, as facts name it: the student, or who does it for them."""
+        return f"{self.role}:{self.submitted_by}"
 
 
 def cut_off_of(assignment: Assignment) -> CutOff:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from services.submission.catalogue.domain import Assignment
 from services.submission.catalogue.views import CatalogueViews
 from services.submission.submissions.domain import (
@@ -41,6 +43,7 @@ from shared.errors import NotFound
 from shared.killpoints import kill_point
 from shared.messaging.consumer import HandlerTable
 from shared.storage.port import ObjectStore, ObjectWriter, StoredObject
+from shared.web.scopes import covers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +117,7 @@ class HandIn:
         """
         with self.database.reading() as connection:
             assignment = self.catalogue.assignment(connection, attempt.assignment_id)
-            known = assignment is not None and self.catalogue.is_enrolled(
-                connection, assignment.presentation_id, attempt.person_ref
-            )
+            known = assignment is not None and self._may_hand_in(connection, attempt, assignment.presentation_id)
             retried = is_known_key(connection, attempt.submitted_by, attempt.idempotency_key)
         if assignment is None or not known:
             detail = "There is no such assignment among your modules."
@@ -125,6 +126,10 @@ class HandIn:
             with self.recording_refusals(attempt, assignment):
                 check_before_reading(assignment, attempt, now=attempt.started_at)
         return assignment
+
+    def _may_hand_in(self, connection: sa.Connection, attempt: Attempt, presentation_id: str) -> bool:
+        reached = covers(attempt.scopes, presentation_id=presentation_id, person_ref=attempt.person_ref)
+        return reached and self.catalogue.is_enrolled(connection, presentation_id, attempt.person_ref)
 
     @contextmanager
     def incoming(self, attempt: Attempt, assignment: Assignment) -> Iterator[Incoming]:
@@ -149,7 +154,8 @@ class HandIn:
         if isinstance(known, Accepted):
             return known
         self.objects.delete(stored.key, stored.version)
-        if (known.assignment_id, known.sha256) != (attempt.assignment_id, stored.sha256):
+        ours = (attempt.assignment_id, attempt.person_ref, stored.sha256)
+        if (known.assignment_id, known.person_ref, known.sha256) != ours:
             detail = "This Idempotency-Key was used before, for other content. Use a new key to hand in a new version."
             raise KeyReused(detail)
         return _accepted(known)
@@ -157,7 +163,7 @@ class HandIn:
     def _commit(
         self, attempt: Attempt, incoming: Incoming, stored: StoredObject, media_type: str, arrived_at: datetime
     ) -> Accepted | Any:  # noqa: ANN401 - the row of an earlier version with the same key
-        context = Context(actor=f"student:{attempt.submitted_by}", correlation_id=attempt.correlation_id)
+        context = Context(actor=attempt.actor, correlation_id=attempt.correlation_id)
         with self.database.transaction(context) as tx:
             tx.lock(work_id_of(attempt.assignment_id, attempt.person_ref))
             known = self.store.by_idempotency_key(attempt.submitted_by, attempt.idempotency_key, tx)
@@ -261,7 +267,7 @@ class HandIn:
 
     def _record_refusal(self, attempt: Attempt, assignment: Assignment, refused: Refused) -> None:
         work_id = work_id_of(attempt.assignment_id, attempt.person_ref)
-        context = Context(actor=f"student:{attempt.submitted_by}", correlation_id=attempt.correlation_id)
+        context = Context(actor=attempt.actor, correlation_id=attempt.correlation_id)
         with self.database.transaction(context) as tx:
             tx.lock(work_id)
             fact = SubmissionRefused(

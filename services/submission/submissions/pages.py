@@ -7,7 +7,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -22,15 +22,15 @@ from shared.contracts import Channel
 from shared.database import Database
 from shared.errors import NotFound
 from shared.web.pages import Pages
-from shared.web.sessions import check_form, quiet_principal_of, require
+from shared.web.sessions import SignedIn, check_form, quiet_principal_of
 from shared.web.tokens import Principal
 
-Student = Annotated[Principal, Depends(require("student"))]
 USED_BEFORE = (
     "This page was used before to hand in another file, for which you hold a receipt. If this file is to be a new "
     "version, choose it again here and hand it in."
 )
-START = {"student": "/work", "tutor": "/tutor", "operations": "/operations"}
+START = {"student": "/work", "tutor": "/tutor", "operations": "/operations", "admin": "/roles"}
+"""Where somebody begins, by their role; who has no pages of their own, at their messages."""
 
 
 class StudentPages:
@@ -106,14 +106,14 @@ def _add_own_work(router: APIRouter, parts: StudentPages) -> None:
     @router.get("/")
     def start(request: Request) -> Response:
         principal = quiet_principal_of(request)
-        return RedirectResponse(START[principal.role] if principal else "/sign-in", status_code=303)
+        return RedirectResponse(START.get(principal.role, "/inbox") if principal else "/sign-in", status_code=303)
 
     @router.get("/work")
-    def work(request: Request, student: Student) -> Response:
+    def work(request: Request, student: SignedIn) -> Response:
         return parts.home(request, student)
 
     @router.get("/assignments/{assignment_id}")
-    def assignment(request: Request, assignment_id: str, student: Student) -> Response:
+    def assignment(request: Request, assignment_id: str, student: SignedIn) -> Response:
         return parts.assignment(request, assignment_id, student)
 
 
@@ -122,7 +122,7 @@ def _add_handing_in(router: APIRouter, parts: StudentPages) -> None:
     async def hand_in(
         request: Request,
         assignment_id: str,
-        student: Student,
+        student: SignedIn,
         csrf_token: Annotated[str, Query()] = "",
         *,
         key: Annotated[str, Query(min_length=8, max_length=200)],
@@ -139,7 +139,7 @@ def _add_handing_in(router: APIRouter, parts: StudentPages) -> None:
         return RedirectResponse(f"/receipts/{accepted.submission_id}", status_code=303)
 
     @router.get("/receipts/{submission_id}")
-    def receipt(request: Request, submission_id: str, student: Student) -> Response:
+    def receipt(request: Request, submission_id: str, student: SignedIn) -> Response:
         with parts.database.reading() as connection:
             version = parts.views.version(connection, submission_id, student.person_ref)
             assignment = parts.catalogue.assignment(connection, version.assignment_id)

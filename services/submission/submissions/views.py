@@ -9,21 +9,37 @@ import sqlalchemy as sa
 
 from services.submission.submissions.store import receipt_key_table, version_table
 from shared.errors import NotFound
+from shared.web.scopes import covers
 
 
 class SubmissionViews:
     """Queries on a caller's connection."""
 
     def version(self, connection: sa.Connection, submission_id: str, person_ref: str) -> Any:  # noqa: ANN401 - a row
-        """The student's own version; raises `NotFound` for another's."""
-        query = sa.select(version_table).where(
-            version_table.c.submission_id == submission_id,
-            sa.or_(version_table.c.person_ref == person_ref, version_table.c.submitted_by == person_ref),
-        )
+        """A version that is this person's work, or that they handed in; raises `NotFound` for another's."""
+        own = sa.or_(version_table.c.person_ref == person_ref, version_table.c.submitted_by == person_ref)
+        return self._version(connection, submission_id, own)
+
+    def version_within(self, connection: sa.Connection, submission_id: str, scopes: Sequence[str]) -> Any:  # noqa: ANN401
+        """A version that one of the scopes reaches; raises `NotFound` for another."""
+        row = self._version(connection, submission_id, sa.true())
+        if not covers(scopes, presentation_id=row.presentation_id, person_ref=row.person_ref):
+            raise _no_submission()
+        return row
+
+    def versions_within(self, connection: sa.Connection, person_ref: str, scopes: Sequence[str]) -> Sequence[Any]:
+        """The versions of this student's work that one of the scopes reaches, the latest first."""
+        return [
+            row
+            for row in self.versions_of(connection, person_ref)
+            if covers(scopes, presentation_id=row.presentation_id, person_ref=person_ref)
+        ]
+
+    def _version(self, connection: sa.Connection, submission_id: str, chosen: sa.ColumnElement[bool]) -> Any:  # noqa: ANN401
+        query = sa.select(version_table).where(version_table.c.submission_id == submission_id, chosen)
         row = connection.execute(query).one_or_none()
         if row is None:
-            detail = "There is no such submission among yours."
-            raise NotFound(detail)
+            raise _no_submission()
         return row
 
     def versions_of(self, connection: sa.Connection, person_ref: str) -> Sequence[Any]:
@@ -40,3 +56,7 @@ class SubmissionViews:
     def public_keys(self, connection: sa.Connection) -> list[dict[str, Any]]:
         """Every key that ever signed a receipt."""
         return list(connection.execute(sa.select(receipt_key_table.c.public_jwk)).scalars())
+
+
+def _no_submission() -> NotFound:
+    return NotFound("There is no such submission among yours.")

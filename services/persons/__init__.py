@@ -1,0 +1,1 @@
+"""What concerns one person, in all services: their roles, and who looked at what is theirs."""
