@@ -34,7 +34,10 @@ class Embedded(System):
         self.pipeline = LoopThread("pipeline", list(self._pipeline()))
         self.senders = {each.name: LoopThread(each.name, each.loops) for each in self.services if each.loops}
         housekeeping = LoopThread("housekeeping", [Housekeeping(list(self._chores()))])
-        self.threads = [self.pipeline, *self.senders.values(), housekeeping]
+        self.follow_ups = {
+            each.name: LoopThread(f"{each.name}.follow_up", each.follow_up) for each in self.services if each.follow_up
+        }
+        self.threads = [self.pipeline, *self.senders.values(), *self.follow_ups.values(), housekeeping]
         self._wake_each_other()
 
     def problems(self) -> Mapping[str, str]:
@@ -121,8 +124,8 @@ class Embedded(System):
         self.bus.on_append(self.pipeline.wake)
         for service in self.services:
             service.database.on_commit(self.pipeline.wake)
-        for name, sender in self.senders.items():
-            self.consumers[name].database.on_commit(sender.wake)
+        for name, thread in (*self.senders.items(), *self.follow_ups.items()):
+            self.consumers[name].database.on_commit(thread.wake)
 
 
 def _own_bus(platform: Platform) -> LocalBus:

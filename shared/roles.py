@@ -201,8 +201,11 @@ def _parts(role: str, platform: Platform, service: Service) -> Sequence[Part]:
             consumer = Consumer(database=service.database, handlers=service.handlers)
             return [platform.worker(consumer, service.topics), _housekeeping(consumer.pruning())]
         case "timers":
+            following = LoopThread("follow_up", service.follow_up)
+            service.database.on_commit(following.wake)
             return [
                 LoopThread("timers", [TimersLoop(service.database, service.timer_handlers)]),
+                following,
                 _housekeeping(*service.chores),
             ]
         case "sender":

@@ -58,6 +58,7 @@ class Service:
     """A service as composed: its database, what it consumes, what fires by time, what it serves and shows.
 
     `recover` puts right what a crash left behind; it runs before anything else does, when nothing is under way.
+    `follow_up` is what remains to be done soon after requests were answered.
     `problems` names what is not well in it, with words for everybody; it is asked often and answers from memory.
     `callers` is of the service that keeps the sessions; the others ask it.
     `in_flight` tells whether it has work of its own to do yet, beyond facts and timers, at a cost that does not grow.
@@ -70,6 +71,7 @@ class Service:
     timer_handlers: Mapping[str, TimerHandler] = field(default_factory=dict)
     routers: Sequence[APIRouter] = ()
     loops: Sequence[Loop] = ()
+    follow_up: Sequence[Loop] = ()
     recover: Sequence[Callable[[], object]] = ()
     chores: Sequence[Chore] = ()
     problems: Callable[[], Mapping[str, str]] = dict

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     notifier_database_url: str = _database_of("notifier")
     operations_database_url: str = _database_of("operations")
     objects_url: str = _address("the object store: `file:///PATH` or `s3://KEY:SECRET@HOST:PORT/BUCKET`")
+    staging_url: str = _address("where uploads wait until they are whole: like the object store, and none of it")
     bus_url: str = _address("the bus: `local:///PATH` or `kafka://HOST:PORT,HOST:PORT`")
     mail_url: str = _address("where mail goes: `file:///PATH` or `smtp://[USER:PASSWORD@]HOST:PORT`")
     identity_url: str = _place_of("identity")
@@ -99,6 +100,11 @@ class Settings(BaseSettings):
     def objects(self) -> str:
         """The URL of the object store."""
         return self.objects_url or self._under("file", "objects")
+
+    @property
+    def staging(self) -> str:
+        """The URL of the store of what has not arrived whole."""
+        return self.staging_url or self._under("file", "staging")
 
     @property
     def bus(self) -> str:

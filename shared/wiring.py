@@ -6,7 +6,7 @@ neither Kafka nor an S3 client, a web process no Kafka.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from pkgutil import resolve_name
@@ -70,6 +70,12 @@ class Platform:
         return store
 
     @cached_property
+    def staging(self) -> ObjectStore:
+        """Where uploads wait until they are whole."""
+        store: ObjectStore = _adapter("ETMA_STAGING_URL", self.settings.staging, OBJECT_STORES)
+        return store
+
+    @cached_property
     def bus(self) -> Bus:
         """Where facts travel."""
         bus: Bus = _adapter("ETMA_BUS_URL", self.settings.bus, BUSES, clock=self.clock)
@@ -128,13 +134,17 @@ class Platform:
 
     def problems(self) -> Mapping[str, str]:
         """What is not well in the adapters that are in use, with words for everybody."""
-        if "objects" not in self.__dict__:
-            return {}
-        return problems_of("objects", self._objects_ready)
+        in_use = [name for name in ("objects", "staging") if name in self.__dict__]
+        return {part: words for name in in_use for part, words in problems_of(name, self._ready(name)).items()}
 
-    def _objects_ready(self) -> Mapping[str, str]:
-        self.objects.ready()
-        return {}
+    def _ready(self, name: str) -> Callable[[], Mapping[str, str]]:
+        store: ObjectStore = self.__dict__[name]
+
+        def ask() -> Mapping[str, str]:
+            store.ready()
+            return {}
+
+        return ask
 
     def claim_time(self) -> None:
         """Mark all databases as ones of this clock's time; raises `OtherTime` when one is of the other."""

@@ -9,6 +9,13 @@ from services.submission.catalogue.handlers import CatalogueImport
 from services.submission.catalogue.store import CatalogueStore
 from services.submission.catalogue.views import CatalogueViews
 from services.submission.inspection import SubmissionInspection
+from services.submission.resumable import api as resumable_api
+from services.submission.resumable import pages as resumable_pages
+from services.submission.resumable.checking import Checking, CheckingLoop
+from services.submission.resumable.clearing import Clearing
+from services.submission.resumable.handlers import Uploads
+from services.submission.resumable.leases import Leases
+from services.submission.resumable.store import UploadStore
 from services.submission.submissions import api, pages
 from services.submission.submissions.handlers import HandIn, RulingHandlers
 from services.submission.submissions.receipts import ReceiptSigner
@@ -22,6 +29,7 @@ from shared.housekeeping import Chore
 from shared.migrations.history import History
 from shared.service import Service
 from shared.storage.port import Retention
+from shared.timers import Timers
 from shared.wiring import Platform
 
 NAME = "submission"
@@ -31,6 +39,9 @@ SWEEP_SECONDS = 3600.0
 
 ORPHANS_SECONDS = 24 * 3600.0
 """How often all objects are walked for orphans."""
+
+EXPIRE_SECONDS = 60.0
+"""How often uploads that nobody goes on with are ended, and the bytes of ended ones deleted."""
 
 RETAIN_SECONDS = 10.0
 """How often the objects of new versions are locked against deletion, where the store can do that."""
@@ -58,6 +69,16 @@ class Submission:
             signer=signer,
             issuer=platform.settings.address,
         )
+        self.upload_store = UploadStore()
+        checking = Checking(
+            leases=Leases(self.database, self.upload_store),
+            hand_in=self.hand_in,
+            staging=platform.staging,
+            timers=Timers(),
+        )
+        self.uploads = Uploads(checking)
+        self.clearing = Clearing(checking)
+        checking_loop = CheckingLoop(checking)
         self.orphans = OrphanSweep(
             objects=platform.objects,
             known=self._known_objects,
@@ -69,6 +90,7 @@ class Submission:
             hand_in=self.hand_in,
             catalogue=self.catalogue,
             views=self.views,
+            waiting=self.uploads.waiting,
             database=self.database,
             pages=platform.pages,
         )
@@ -77,9 +99,22 @@ class Submission:
             database=self.database,
             handlers=RulingHandlers(store).table(),
             topics=[MARKING],
-            routers=[api.routes(self.hand_in, self.views, self.database), pages.routes(student_pages)],
+            timer_handlers=self.uploads.timer_handlers(),
+            routers=[
+                api.routes(self.hand_in, self.views, self.database),
+                pages.routes(student_pages),
+                resumable_api.tus_routes(self.uploads),
+                resumable_api.routes(self.uploads),
+                resumable_pages.routes(self.uploads, student_pages),
+            ],
+            follow_up=[checking_loop],
+            in_flight=checking_loop.is_busy,
             inspection=SubmissionInspection(self.database, platform.log_ends(self.database)),
-            recover=[lambda: platform.objects.sweep(older_than_seconds=0)],
+            recover=[
+                lambda: platform.objects.sweep(older_than_seconds=0),
+                lambda: platform.staging.sweep(older_than_seconds=0),
+                self.clearing.free_all,
+            ],
             chores=[
                 *self._retaining(platform.objects.retention, store),
                 Chore(
@@ -87,10 +122,19 @@ class Submission:
                     every_seconds=SWEEP_SECONDS,
                     run=lambda: platform.objects.sweep(older_than_seconds=SWEEP_SECONDS),
                 ),
+                *self._clearing(),
                 Chore(name="submission.orphans", every_seconds=ORPHANS_SECONDS, run=self.orphans.sweep),
             ],
             problems=self.orphans.problems,
         )
+
+    def _clearing(self) -> list[Chore]:
+        return [
+            Chore(name="submission.expired_uploads", every_seconds=EXPIRE_SECONDS, run=self.clearing.expire),
+            Chore(name="submission.discarded_uploads", every_seconds=EXPIRE_SECONDS, run=self.clearing.discard),
+            Chore(name="submission.ended_uploads", every_seconds=SWEEP_SECONDS, run=self.clearing.forget),
+            Chore(name="submission.staging", every_seconds=SWEEP_SECONDS, run=self.clearing.sweep),
+        ]
 
     def _retaining(self, retention: Retention | None, receipts: SubmissionStore) -> list[Chore]:
         if retention is None:
@@ -100,4 +144,5 @@ class Submission:
 
     def _known_objects(self, object_keys: Sequence[str]) -> set[Place]:
         with self.database.reading() as connection:
-            return self.views.known_objects(connection, object_keys)
+            of_versions = self.views.known_objects(connection, object_keys)
+            return of_versions | self.upload_store.known_objects(object_keys, connection)

@@ -40,6 +40,7 @@ from shared.contracts.submission import (
     SubmissionReceived,
     SubmissionRefused,
     SubmissionStatus,
+    UploadLapsed,
     work_id_of,
 )
 
@@ -79,6 +80,7 @@ __all__ = [
     "Topic",
     "TutorGroupRecorded",
     "TutorRecorded",
+    "UploadLapsed",
     "VersionNotTaken",
     "VersionTaken",
     "fact_type",

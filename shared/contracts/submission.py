@@ -1,4 +1,4 @@
-"""Topic `etma.submission.v1`: work that was received or refused."""
+"""Topic `etma.submission.v1`: work that was received or refused, or came and was not handed in."""
 
 from __future__ import annotations
 
@@ -87,6 +87,22 @@ class SubmissionReceived(Fact):
     sha256: str
     media_type: str
     receipt_id: str
+
+
+class UploadLapsed(Fact):
+    """A file arrived whole, nobody handed it in while there was time for that, and it is deleted."""
+
+    topic = SUBMISSION
+    key_field = "work_id"
+
+    work_id: str
+    upload_id: str
+    assignment_id: str
+    presentation_id: str
+    person_ref: str
+    submitted_by: str
+    arrived_at: Moment
+    lapsed_at: Moment
 
 
 class SubmissionRefused(Fact):

@@ -66,6 +66,8 @@ class NoRights(EtmaError):
 
 def routes_of(router: APIRouter) -> list[str]:
     """Its routes as the table of rights writes them."""
+    if not all(isinstance(route, APIRoute) for route in router.routes):
+        raise NoRights("a router in a router hides its routes: give both to the application")
     routes = [route for route in router.routes if isinstance(route, APIRoute)]
     return [f"{method} {route.path}" for route in routes for method in sorted(route.methods or ())]
 

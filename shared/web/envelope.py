@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
@@ -36,6 +36,7 @@ _HEADERS = {
 }
 _HEADERS_BY_STATUS = {
     401: {"www-authenticate": 'Bearer realm="etma"'},
+    423: {"retry-after": str(RETRY_AFTER_SECONDS)},
     503: {"retry-after": str(RETRY_AFTER_SECONDS)},
 }
 
@@ -50,6 +51,11 @@ class BodyTooLarge(HTTPException):
 def lift_body_limit(request: Request) -> None:
     """Let the body be of any size: for a route that reads it piece by piece and has limits of its own."""
     request.state.body_bytes = None
+
+
+def add_headers(request: Request, headers: Mapping[str, str]) -> None:
+    """Let whatever is answered carry these too, a failure as well; names in lower case."""
+    request.state.headers = {**request.state.headers, **headers}
 
 
 class Envelope:
@@ -94,7 +100,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._state = scope.setdefault("state", {})
-        self._state |= {"correlation_id": self.correlation_id, "body_bytes": BODY_BYTES}
+        self._state |= {"correlation_id": self.correlation_id, "body_bytes": BODY_BYTES, "headers": {}}
         self._announced_bytes = _length(headers)
         self._taken_bytes = 0
         self._began = time.perf_counter()
@@ -126,6 +132,7 @@ class _Exchange:
     def _with_ours(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         names = {name for name, _ in headers}
         ours = {**_HEADERS, "x-correlation-id": self.correlation_id, **_HEADERS_BY_STATUS.get(self._status, {})}
+        ours |= self._state["headers"]
         missing = [(n.encode(), v.encode()) for n, v in ours.items() if n.encode() not in names]
         return [*headers, *missing, *self._renewed_cookie(headers)]
 

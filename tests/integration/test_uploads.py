@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import pytest
@@ -18,6 +19,7 @@ from tests.support.cluster_town import Gateway
 from tests.support.oulad import etma
 from tests.support.processes import roles
 from tests.support.serving import Served, peak_bytes, served
+from tests.support.uploading import BYTES, PROTOCOL, UPLOADS, metadata_of
 
 STUDENT = "P4000001"
 PDF = b"%PDF-1.4\nmine\n"
@@ -57,7 +59,7 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         found: Served = request.getfixturevalue("one_process")
         yield House(found.client, [found.process.pid])
         return
-    names = ("identity.api", "submission.api", "submission.api.2")
+    names = ("identity.api", "submission.api", "submission.api.2", "submission.timers")
     folder = tmp_path_factory.mktemp("cluster")
     with new_cluster(folder) as cluster, roles(cluster.environment, *names) as running:
         take_in_catalogue(folder / "var", cluster.environment)
@@ -66,7 +68,7 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             role.wait_until_ready()
         headers = {"authorization": f"Bearer {token}"}
         with httpx.Client(base_url="http://etma", headers=headers, transport=Gateway(running), timeout=60) as client:
-            yield House(client, [running[name].pid for name in names[1:]])
+            yield House(client, [running[name].pid for name in names[1:3]])
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +149,35 @@ def test_memory_does_not_grow_with_the_size_of_an_upload(house: House) -> None:
     )
     assert (answer.status_code, answer.json()["size_bytes"]) == (201, LARGE_BYTES + len(PDF))
     assert house.peak_bytes() - before < GROWTH_BYTES
+
+
+def test_memory_does_not_grow_with_the_size_of_an_upload_that_can_be_resumed(house: House) -> None:
+    uploader = Resumed(house.client)
+    for _ in house.processes:
+        uploader.upload(b"%PDF-1.4\n", MEGABYTE)
+    before = house.peak_bytes()
+    assert uploader.upload(b"%PDF-1.4\n", LARGE_BYTES)["length"] == LARGE_BYTES
+    assert house.peak_bytes() - before < GROWTH_BYTES
+
+
+class Resumed:
+    """Uploads by tus, in one request, and waits until the file is checked."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+
+    def upload(self, head: bytes, size_bytes: int) -> dict[str, Any]:
+        said = metadata_of(assignment="K900-26J-TMA01", filename="film.pdf")
+        announced = {"upload-length": str(size_bytes), "upload-metadata": said}
+        path = self.client.post(UPLOADS, headers={**PROTOCOL, **announced}).headers["location"]
+        content = (
+            head + bytes(MEGABYTE - len(head)) if n == 0 else bytes(MEGABYTE) for n in range(size_bytes // MEGABYTE)
+        )
+        headers = {**PROTOCOL, **BYTES, "upload-offset": "0"}
+        assert self.client.patch(path, content=content, headers=headers).status_code == 204
+        wait_until(lambda: self.client.get(path).json()["state"] == "ready")
+        found: dict[str, Any] = self.client.get(path).json()
+        return found
 
 
 def body(opening: bytes, closing: bytes) -> Iterator[bytes]:

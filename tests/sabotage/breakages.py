@@ -183,8 +183,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="a retry makes a second version",
         file="services/submission/submissions/handlers.py",
-        old="            if known is not None:\n                return known\n",
-        new="",
+        old='"idempotency_key": attempt.idempotency_key,\n            "file_name"',
+        new='"idempotency_key": str(uuid.uuid4()),\n            "file_name"',
         test=_LINE + "test_a_retry_with_the_same_key_gets_the_same_receipt",
     ),
     Breakage(
@@ -514,7 +514,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="ready: nobody asks for room",
         file="shared/wiring.py",
-        old="        self.objects.ready()\n",
+        old="            store.ready()\n",
         new="",
         test=_READY + "test_a_full_disk_is_not_ready",
     ),
@@ -1318,7 +1318,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="at once: two versions have one number",
         file="services/submission/submissions/handlers.py",
-        old="            tx.lock(work_id_of(attempt.assignment_id, attempt.person_ref))\n",
+        old="        tx.lock(work_id_of(attempt.assignment_id, attempt.person_ref))\n",
         new="",
         test=_AT_ONCE + "submissions.py::test_two_versions_have_two_numbers",
         server="postgresql",

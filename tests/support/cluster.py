@@ -100,8 +100,14 @@ def new_cluster(folder: Path) -> Iterator[Cluster]:
 @contextmanager
 def own_places(data_dir: Path) -> Iterator[Settings]:
     """Settings with databases, topics and a bucket of their own on the servers."""
-    with sole_use_of_topics(), own_bucket(address("s3"), "worm=preferred&retention_days=1") as objects:
-        yield server_settings_in(data_dir, bus_url=address("kafka"), objects_url=objects, digest_window_seconds=0)
+    with (
+        sole_use_of_topics(),
+        own_bucket(address("s3"), "worm=preferred&retention_days=1") as objects,
+        own_bucket(address("s3")) as staging,
+    ):
+        yield server_settings_in(
+            data_dir, bus_url=address("kafka"), objects_url=objects, staging_url=staging, digest_window_seconds=0
+        )
 
 
 def in_replayed_time(settings: Settings) -> Settings:

@@ -13,6 +13,7 @@ from shared.contracts import (
     ScriptReallocated,
     SubmissionReceived,
     SubmissionRefused,
+    UploadLapsed,
     VersionNotTaken,
 )
 
@@ -22,6 +23,7 @@ class Purpose(StrEnum):
 
     RECEIPT = "receipt"
     REFUSED = "refused"
+    UPLOAD_LAPSED = "upload_lapsed"
     VERSION_NOT_TAKEN = "version_not_taken"
     VERSION_QUESTION = "version_question"
     NEW_SCRIPT = "new_script"
@@ -97,6 +99,18 @@ def refusals(fact: SubmissionRefused) -> list[Duty]:
             work_id=fact.work_id,
             assignment_id=fact.assignment_id,
             parameters={"reason": fact.reason.value},
+        )
+    ]
+
+
+def lapses(fact: UploadLapsed) -> list[Duty]:
+    """Tell the student that the file is deleted, because nobody handed it in."""
+    return [
+        Duty(
+            person_ref=fact.person_ref,
+            purpose=Purpose.UPLOAD_LAPSED,
+            work_id=fact.work_id,
+            assignment_id=fact.assignment_id,
         )
     ]
 

@@ -19,6 +19,7 @@ from shared.contracts import (
     ScriptReallocated,
     SubmissionReceived,
     SubmissionRefused,
+    UploadLapsed,
     VersionNotTaken,
 )
 from shared.database import Transaction
@@ -54,6 +55,7 @@ class Obligations:
             PersonRecorded: self.meet,
             SubmissionReceived: self.give_receipts,
             SubmissionRefused: self.tell_refused,
+            UploadLapsed: self.tell_lapsed,
             VersionNotTaken: self.ask,
             ScriptAllocated: self.tell_allocated,
             ScriptReallocated: self.tell_moved,
@@ -76,6 +78,10 @@ class Obligations:
     def tell_refused(self, refused: Sequence[SubmissionRefused], tx: Transaction) -> None:
         """Owe the student the reason."""
         self._owe(refused, domain.refusals, tx)
+
+    def tell_lapsed(self, lapsed: Sequence[UploadLapsed], tx: Transaction) -> None:
+        """Owe the student word of a file that was not handed in."""
+        self._owe(lapsed, domain.lapses, tx)
 
     def ask(self, not_taken: Sequence[VersionNotTaken], tx: Transaction) -> None:
         """Owe the student a word, and the tutor a question."""

@@ -40,6 +40,17 @@ def _refused(duty: Duty, label: str, _count: int) -> Words:
     )
 
 
+def _lapsed(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"A file was uploaded and not handed in: {label}",
+        sentence=(
+            f"You uploaded a file for {label} and did not hand it in within 24 hours, so it was deleted. "
+            "If it was meant to be handed in, please upload it again and confirm it."
+        ),
+        path=f"/assignments/{duty.assignment_id}",
+    )
+
+
 def _not_taken(duty: Duty, label: str, _count: int) -> Words:
     return Words(
         subject=f"An earlier version is being marked: {label}",
@@ -113,6 +124,7 @@ _NOT_TAKEN: Mapping[NotTakenReason, str] = {
 _WORDING: Mapping[Purpose, Callable[[Duty, str, int], Words]] = {
     Purpose.RECEIPT: _receipt,
     Purpose.REFUSED: _refused,
+    Purpose.UPLOAD_LAPSED: _lapsed,
     Purpose.VERSION_NOT_TAKEN: _not_taken,
     Purpose.VERSION_QUESTION: _question,
     Purpose.NEW_SCRIPT: _new_script,

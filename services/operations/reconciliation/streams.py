@@ -39,6 +39,7 @@ WORK_FACTS = frozenset(
     {
         "SubmissionReceived",
         "SubmissionRefused",
+        "UploadLapsed",
         "VersionTaken",
         "VersionNotTaken",
         "ScriptHeld",

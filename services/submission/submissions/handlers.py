@@ -39,7 +39,7 @@ from shared.contracts import (
     work_id_of,
 )
 from shared.database import Context, Database, Transaction
-from shared.errors import NotFound
+from shared.errors import NotFound, Rejected
 from shared.killpoints import kill_point
 from shared.messaging.consumer import HandlerTable
 from shared.storage.port import ObjectStore, ObjectWriter, StoredObject
@@ -59,6 +59,18 @@ class Accepted:
     size_bytes: int
     receipt_id: str
     receipt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrived:
+    """A file whose bytes are durable: all that its version needs. `confirmed_at` is None when nobody had to confirm."""
+
+    assignment: Assignment
+    file_name: str
+    stored: StoredObject
+    media_type: str
+    arrived_at: datetime
+    confirmed_at: datetime | None = None
 
 
 class Incoming:
@@ -145,45 +157,45 @@ class HandIn:
         """
         stored, media_type = incoming.finish()
         kill_point("submission.bytes_durable")
-        arrived_at = self.database.clock.now()
+        arrived = Arrived(
+            assignment=incoming.assignment,
+            file_name=incoming.name,
+            stored=stored,
+            media_type=media_type,
+            arrived_at=self.database.clock.now(),
+        )
         try:
-            known = self._commit(attempt, incoming, stored, media_type, arrived_at)
-        except Refused:
+            with self.database.transaction(context_of(attempt)) as tx:
+                accepted, is_new = self.record(attempt, arrived, tx)
+        except Rejected:
             self.objects.delete(stored.key, stored.version)
             raise
-        if isinstance(known, Accepted):
-            return known
-        self.objects.delete(stored.key, stored.version)
-        ours = (attempt.assignment_id, attempt.person_ref, stored.sha256)
-        if (known.assignment_id, known.person_ref, known.sha256) != ours:
-            detail = "This Idempotency-Key was used before, for other content. Use a new key to hand in a new version."
-            raise KeyReused(detail)
-        return _accepted(known)
+        if not is_new:
+            self.objects.delete(stored.key, stored.version)
+        return accepted
 
-    def _commit(
-        self, attempt: Attempt, incoming: Incoming, stored: StoredObject, media_type: str, arrived_at: datetime
-    ) -> Accepted | Any:  # noqa: ANN401 - the row of an earlier version with the same key
-        context = Context(actor=attempt.actor, correlation_id=attempt.correlation_id)
-        with self.database.transaction(context) as tx:
-            tx.lock(work_id_of(attempt.assignment_id, attempt.person_ref))
-            known = self.store.by_idempotency_key(attempt.submitted_by, attempt.idempotency_key, tx)
-            if known is not None:
-                return known
-            assignment = self.catalogue.assignment(tx.connection, attempt.assignment_id) or incoming.assignment
-            band = check_in_time(assignment, arrived_at=arrived_at)
-            fact = self._received(attempt, assignment, stored, media_type, band, arrived_at, tx)
-            accepted = self._record(attempt, incoming, fact, tx)
-            return accepted or self.store.by_idempotency_key(attempt.submitted_by, attempt.idempotency_key, tx)
+    def record(self, attempt: Attempt, arrived: Arrived, tx: Transaction) -> tuple[Accepted, bool]:
+        """Number, rule, sign, record and announce the version in this transaction.
+
+        The same key with the same content gives the first receipt, and False; with other content raises `KeyReused`.
+        Raises `Refused` when it arrived too late.
+        """
+        tx.lock(work_id_of(attempt.assignment_id, attempt.person_ref))
+        known = self.store.by_idempotency_key(attempt.submitted_by, attempt.idempotency_key, tx)
+        accepted = None if known is not None else self._record_new(attempt, arrived, tx)
+        if accepted is not None:
+            return accepted, True
+        known = known or self.store.by_idempotency_key(attempt.submitted_by, attempt.idempotency_key, tx)
+        return _same(known, attempt, arrived), False
+
+    def _record_new(self, attempt: Attempt, arrived: Arrived, tx: Transaction) -> Accepted | None:
+        """None when the key was used for other work in the meantime."""
+        assignment = self.catalogue.assignment(tx.connection, attempt.assignment_id) or arrived.assignment
+        band = check_in_time(assignment, arrived_at=arrived.arrived_at)
+        return self._record(attempt, arrived, self._received(attempt, assignment, arrived, band, tx), tx)
 
     def _received(
-        self,
-        attempt: Attempt,
-        assignment: Assignment,
-        stored: StoredObject,
-        media_type: str,
-        band: Band,
-        arrived_at: datetime,
-        tx: Transaction,
+        self, attempt: Attempt, assignment: Assignment, arrived: Arrived, band: Band, tx: Transaction
     ) -> SubmissionReceived:
         work_id = work_id_of(attempt.assignment_id, attempt.person_ref)
         cut_off = cut_off_of(assignment)
@@ -200,24 +212,25 @@ class HandIn:
             submitted_by=attempt.submitted_by,
             channel=attempt.channel,
             upload_started_at=attempt.started_at,
-            arrived_at=arrived_at,
+            arrived_at=arrived.arrived_at,
             cut_off_at=cut_off.cut_off_at,
             cut_off_revision=cut_off.revision,
             band=band,
             status=SubmissionStatus.ACCEPTED,
-            object_key=stored.key,
-            object_version=stored.version,
-            size_bytes=stored.size_bytes,
-            sha256=stored.sha256,
-            media_type=media_type,
+            object_key=arrived.stored.key,
+            object_version=arrived.stored.version,
+            size_bytes=arrived.stored.size_bytes,
+            sha256=arrived.stored.sha256,
+            media_type=arrived.media_type,
             receipt_id=str(uuid.uuid4()),
         )
 
-    def _record(
-        self, attempt: Attempt, incoming: Incoming, fact: SubmissionReceived, tx: Transaction
-    ) -> Accepted | None:
+    def _record(self, attempt: Attempt, arrived: Arrived, fact: SubmissionReceived, tx: Transaction) -> Accepted | None:
         """Write and announce the version; None when its key was used for other work in the meantime."""
-        receipt = self.signer.sign(receipt_claims(fact, issuer=self.issuer, simulated=tx.simulated))
+        claims = receipt_claims(
+            fact, issuer=self.issuer, simulated=tx.simulated, confirmed_at=arrived.confirmed_at or arrived.arrived_at
+        )
+        receipt = self.signer.sign(claims)
         shared = fact.model_dump(
             include={
                 "work_id",
@@ -243,7 +256,7 @@ class HandIn:
             "channel": str(fact.channel),
             "band": str(fact.band),
             "idempotency_key": attempt.idempotency_key,
-            "file_name": incoming.name,
+            "file_name": arrived.file_name,
             "receipt": receipt,
         }
         if not self.store.add_version(shared | own, tx):
@@ -267,8 +280,7 @@ class HandIn:
 
     def _record_refusal(self, attempt: Attempt, assignment: Assignment, refused: Refused) -> None:
         work_id = work_id_of(attempt.assignment_id, attempt.person_ref)
-        context = Context(actor=attempt.actor, correlation_id=attempt.correlation_id)
-        with self.database.transaction(context) as tx:
+        with self.database.transaction(context_of(attempt)) as tx:
             tx.lock(work_id)
             fact = SubmissionRefused(
                 work_id=work_id,
@@ -308,12 +320,19 @@ class RulingHandlers:
         self.store.collect([{"which": fact.submission_id, "when": fact.collected_at} for fact in facts], tx)
 
 
-def receipt_claims(fact: SubmissionReceived, *, issuer: str, simulated: bool) -> dict[str, object]:
+def context_of(attempt: Attempt) -> Context:
+    """Who acts in what comes of an attempt, and because of which request."""
+    return Context(actor=attempt.actor, correlation_id=attempt.correlation_id)
+
+
+def receipt_claims(
+    fact: SubmissionReceived, *, issuer: str, simulated: bool, confirmed_at: datetime
+) -> dict[str, object]:
     """What a receipt says. Times in ISO 8601, UTC; `ruling` is the ruling at issue and may be corrected later."""
     claims: dict[str, object] = {
         "iss": issuer,
         "jti": fact.receipt_id,
-        "iat": int(fact.arrived_at.timestamp()),
+        "iat": int(confirmed_at.timestamp()),
         "work": fact.work_id,
         "submission_id": fact.submission_id,
         "version": fact.version,
@@ -324,14 +343,24 @@ def receipt_claims(fact: SubmissionReceived, *, issuer: str, simulated: bool) ->
         "size_bytes": fact.size_bytes,
         "started_at": fact.upload_started_at.isoformat(),
         "arrived_at": fact.arrived_at.isoformat(),
-        "confirmed_at": fact.arrived_at.isoformat(),
+        "confirmed_at": confirmed_at.isoformat(),
         "cut_off_at": fact.cut_off_at.isoformat(),
         "ruling": str(fact.band),
     }
     return claims | ({"simulated": True} if simulated else {})
 
 
-def _accepted(row: Any) -> Accepted:  # noqa: ANN401 - a row
+def _same(known: Any, attempt: Attempt, arrived: Arrived) -> Accepted:  # noqa: ANN401 - a row
+    """What was given for the version that was handed in under the same key; raises `KeyReused` for another one."""
+    ours = (attempt.assignment_id, attempt.person_ref, arrived.stored.sha256)
+    if (known.assignment_id, known.person_ref, known.sha256) != ours:
+        detail = "This Idempotency-Key was used before, for other content. Use a new key to hand in a new version."
+        raise KeyReused(detail)
+    return accepted_of(known)
+
+
+def accepted_of(row: Any) -> Accepted:  # noqa: ANN401 - a row
+    """What the student got for this version."""
     return Accepted(
         submission_id=row.submission_id,
         work_id=row.work_id,

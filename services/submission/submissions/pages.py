@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
@@ -33,15 +35,29 @@ START = {"student": "/work", "tutor": "/tutor", "operations": "/operations", "ad
 """Where somebody begins, by their role; who has no pages of their own, at their messages."""
 
 
+class Waiting(Protocol):
+    """Knows what a person has uploaded for an assignment and not handed in."""
+
+    def __call__(self, connection: sa.Connection, assignment_id: str, person_ref: str, /) -> Sequence[Any]: ...
+
+
 class StudentPages:
     """What the routes share."""
 
     def __init__(
-        self, *, hand_in: HandIn, catalogue: CatalogueViews, views: SubmissionViews, database: Database, pages: Pages
+        self,
+        *,
+        hand_in: HandIn,
+        catalogue: CatalogueViews,
+        views: SubmissionViews,
+        waiting: Waiting,
+        database: Database,
+        pages: Pages,
     ) -> None:
         self.hand_in = hand_in
         self.catalogue = catalogue
         self.views = views
+        self.waiting = waiting
         self.database = database
         self.pages = pages
 
@@ -76,12 +92,14 @@ class StudentPages:
                 for version in self.views.versions_of(connection, student.person_ref)
                 if version.assignment_id == assignment_id
             ]
+            waiting = self.waiting(connection, assignment_id, student.person_ref)
         return self.pages.render(
             request,
             "submission/assignment.html",
             status_code=problem.get("status", 200),
             assignment=assignment,
             versions=versions,
+            waiting=waiting,
             standings=standings(versions),
             key=str(uuid.uuid4()),
             problem=problem.get("detail"),

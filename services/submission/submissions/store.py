@@ -93,6 +93,11 @@ class SubmissionStore:
         )
         return tx.connection.execute(query).one_or_none()
 
+    def by_submission_id(self, submission_id: str, tx: Transaction) -> Any | None:  # noqa: ANN401 - as above
+        """The version as a row."""
+        query = sa.select(version_table).where(version_table.c.submission_id == submission_id)
+        return tx.connection.execute(query).one_or_none()
+
     def add_version(self, row: Mapping[str, object], tx: Transaction) -> bool:
         """Record it, unless there is one under the same key; whether there was none."""
         once = upsert(version_table, key=["submitted_by", "idempotency_key"], update=())

@@ -40,7 +40,7 @@ class S3Address:
         try:
             return cls._parsed(urlsplit(url))
         except (KeyError, ValueError, OverflowError):
-            raise BadSettings(f"ETMA_OBJECTS_URL: this is not {_FORM}") from None
+            raise BadSettings(f"ETMA_OBJECTS_URL or ETMA_STAGING_URL: this is not {_FORM}") from None
 
     @classmethod
     def _parsed(cls, parts: SplitResult) -> S3Address:

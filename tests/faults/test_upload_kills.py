@@ -1,0 +1,132 @@
+"""Killed with -9 at every durable step of an upload that can be resumed: it goes on, and the bytes are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from deploy.servers.ports import free_port
+from services.intake.catalogue import take_in
+from services.opening import opened_or_new
+from tests.support.databases import settings_in
+from tests.support.oulad import environment_of, etma
+from tests.support.uploading import MEBIBYTE, UMA, UPLOAD_POINTS, Uploader, film_school, text_of
+
+SECONDS = 60
+LARGE, SMALL = 17 * MEBIBYTE, 1000
+MOMENTS = (
+    (LARGE, "upload.piece_durable:2"),
+    (LARGE, "upload.piece_noted:2"),
+    (LARGE, "upload.piece_noted:4"),
+    (LARGE, "upload.checking"),
+    (LARGE, "upload.copied"),
+    (LARGE, "upload.ready"),
+    (SMALL, "upload.copied"),
+    (SMALL, "upload.confirmed"),
+)
+
+
+@dataclass
+class Server:
+    """The whole system as a process that may die at any moment."""
+
+    data_dir: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, **more: str) -> None:
+        settings = {"ETMA_PORT": str(self.port), "ETMA_LOG_LEVEL": "ERROR", **more}
+        command = [sys.executable, "-m", "services", "serve"]
+        self.process = subprocess.Popen(command, env=environment_of(self.data_dir, settings), stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + SECONDS
+        while not self.is_ready():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.address}/readyz", trust_env=False, timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def dies(self) -> None:
+        """Wait for the kill that was asked for."""
+        assert self.process
+        assert self.process.wait(SECONDS) == -signal.SIGKILL
+        self.process = None
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "var")
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def uma(server: Server) -> Uploader:
+    """A student of the system, which does not run yet."""
+    with opened_or_new(settings_in(server.data_dir)) as system:
+        take_in(system, film_school())
+        token = system.identity.sessions.sign_in(role="student", identifier=UMA)
+    return Uploader([server.address], token)
+
+
+def test_every_moment_is_one_of_these() -> None:
+    assert {point.partition(":")[0] for _, point in MOMENTS} == set(UPLOAD_POINTS)
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(("size_bytes", "moment"), MOMENTS)
+def test_an_upload_survives_a_kill(server: Server, uma: Uploader, size_bytes: int, moment: str) -> None:
+    content = text_of(size_bytes)
+    server.start(ETMA_KILL_POINT=moment)
+    path = uma.begin(len(content))
+    with dying():
+        uma.resume(path, content)
+        uma.wait_for(path, "ready")
+        uma.confirm(path)
+    server.dies()
+    server.start()
+    uma.resume(path, content)
+    ready = uma.wait_for(path, "confirmed" if moment == "upload.confirmed" else "ready")
+    assert ready["sha256"] == hashlib.sha256(content).hexdigest()
+    accepted = uma.confirm(path)
+    assert (accepted.status_code, accepted.json()["version"]) == (201, 1)
+    assert uma.confirm(path).json() == accepted.json()
+    assert_audit_is_clean(server)
+
+
+@contextmanager
+def dying() -> Iterator[None]:
+    """The answer to one of the requests does not come."""
+    with pytest.raises(httpx.TransportError):
+        yield
+
+
+def assert_audit_is_clean(server: Server) -> None:
+    """Once what is under way has come to rest; it reads the bytes of all versions."""
+    deadline = time.monotonic() + SECONDS
+    while (audit := etma("audit", "--settled", data_dir=server.data_dir, environment={})).returncode == 1:
+        assert time.monotonic() < deadline, audit.stdout
+    assert audit.returncode == 0, audit.stdout + audit.stderr
