@@ -12,6 +12,8 @@ from shared.contracts.catalogue import (
 )
 from shared.contracts.marking import (
     MARKING,
+    LaterVersionDeclined,
+    LaterVersionTaken,
     ScriptAllocated,
     ScriptCollected,
     ScriptHeld,
@@ -43,6 +45,8 @@ FACTS: dict[str, type[Fact]] = {
         SubmissionRefused,
         VersionTaken,
         VersionNotTaken,
+        LaterVersionTaken,
+        LaterVersionDeclined,
         ScriptHeld,
         ScriptAllocated,
         ScriptReallocated,

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 
 from services.marking.allocation.handlers import Allocation
 from services.marking.allocation.store import ScriptStore, ruling_table, script_table
+from services.marking.later_versions.handlers import Asking
+from services.marking.later_versions.store import QuestionStore
 from services.marking.scripts.handlers import Collecting
 from services.marking.scripts.views import ScriptViews
 from services.marking.tables import metadata
@@ -33,7 +35,10 @@ class Office:
 
     def __init__(self, folder: Path) -> None:
         self.database: Database = make_server_database(metadata, "marking", ManualClock())
-        self.table = {**Allocation(ScriptStore(), TutorStore()).table(), **Directory(TutorStore()).table()}
+        self.table = {
+            **Allocation(ScriptStore(), TutorStore(), Asking(QuestionStore())).table(),
+            **Directory(TutorStore()).table(),
+        }
         self.objects = FileStore(folder)
         self.collecting = Collecting(
             database=self.database, objects=self.objects, store=ScriptStore(), views=ScriptViews()

@@ -695,7 +695,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="pages: a student reads of the latest version only",
         file="services/submission/submissions/domain.py",
-        old="    chosen = (collected or in_order)[-1]\n",
+        old="    chosen = (_in_force(in_order) if was_collected else None) or in_order[-1]\n",
         new="    chosen = in_order[-1]\n",
         test=_LINE + "test_a_student_reads_which_version_the_tutor_has",
     ),

@@ -24,6 +24,7 @@ from services.operations.reconciliation.domain.model import (
     State,
     Told,
     Version,
+    VersionQuestion,
     content_of,
     digest_of,
 )
@@ -41,6 +42,8 @@ WORK_FACTS = frozenset(
         "SubmissionRefused",
         "VersionTaken",
         "VersionNotTaken",
+        "LaterVersionTaken",
+        "LaterVersionDeclined",
         "ScriptHeld",
         "ScriptAllocated",
         "ScriptReallocated",
@@ -73,6 +76,7 @@ VERSION = TypeAdapter(Version)
 REFUSAL = TypeAdapter(Refusal)
 RULING = TypeAdapter(Ruling)
 SCRIPT = TypeAdapter(Script)
+QUESTION = TypeAdapter(VersionQuestion)
 STAGED = TypeAdapter(Staged)
 OBLIGATION = TypeAdapter(Obligation)
 DELIVERY = TypeAdapter(Delivery)
