@@ -35,11 +35,13 @@ class ClusterTown(Town):
         """Nothing gets to the broker within the block, which other tests share: no relay runs."""
         for relay in self.relays:
             assert relay.stop() == 0
-        yield
-        for relay in self.relays:
-            relay.start()
-        for relay in self.relays:
-            relay.wait_until_ready()
+        try:
+            yield
+        finally:
+            for relay in self.relays:
+                relay.start()
+            for relay in self.relays:
+                relay.wait_until_ready()
 
     def renew(self) -> None:
         """Take away what the test before left, under the running processes, and take the university in again."""

@@ -22,7 +22,10 @@ Tutor = Annotated[Principal, Depends(require("tutor"))]
 
 
 class ScriptOut(BaseModel):
-    """A script of the tutor's; `student` is null where marking is anonymous."""
+    """A script of the tutor's; `student` is null where marking is anonymous.
+
+    `collected_at` is of the last collection: of an earlier version, when a later one was taken and is to be collected.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
