@@ -1,7 +1,7 @@
 """What marking tells operations.
 
-Kinds `rulings` and `scripts`, what it knows of others as `assignments`, `groups` (with their members) and `persons`
-(references only), and `outbox` and `counters`.
+Kinds `rulings`, `scripts` and `questions` (each with the tutor who has the script), what it knows of others as
+`assignments`, `groups` (with their members) and `persons` (references only), and `outbox` and `counters`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.marking.allocation.store import ruling_table, script_table
+from services.marking.later_versions.store import question_table
 from services.marking.tutors.store import assignment_table, group_table, member_table, person_table
 from shared.database import Database
 from shared.inspection import MESSAGING_KINDS, PAGE, check_kind, messaging_status, number_of, numbered_row
@@ -35,14 +36,26 @@ class MarkingInspection:
             return _with_members(rows, connection) if kind == "groups" else rows
 
     def status(self) -> dict[str, object]:
-        query = sa.select(script_table.c.state, sa.func.count()).group_by(script_table.c.state)
         with self.database.reading() as connection:
-            states = {row[0]: row[1] for row in connection.execute(query)}
-        return {"scripts": states, **messaging_status(self.database, self.log)}
+            counted = {
+                kind: {row[0]: row[1] for row in connection.execute(_by_state(table.c.state))}
+                for kind, table in (("scripts", script_table), ("questions", question_table))
+            }
+        return {**counted, **messaging_status(self.database, self.log)}
+
+
+def _by_state(state: sa.Column[Any]) -> sa.Select[Any]:
+    return sa.select(state, sa.func.count()).group_by(state)
 
 
 def _rulings(after: str) -> sa.Select[Any]:
     return sa.select(ruling_table).where(ruling_table.c.position > number_of(after)).order_by(ruling_table.c.position)
+
+
+def _questions(after: str) -> sa.Select[Any]:
+    asked = sa.select(question_table, script_table.c.tutor_ref)
+    joined = asked.outerjoin(script_table, script_table.c.work_id == question_table.c.work_id)
+    return joined.where(question_table.c.position > number_of(after)).order_by(question_table.c.position)
 
 
 def _keyed(key: sa.Column[Any], *columns: sa.Column[Any] | sa.Table) -> Callable[[str], sa.Select[Any]]:
@@ -51,6 +64,7 @@ def _keyed(key: sa.Column[Any], *columns: sa.Column[Any] | sa.Table) -> Callable
 
 _QUERIES: Mapping[str, Callable[[str], sa.Select[Any]]] = {
     "rulings": _rulings,
+    "questions": _questions,
     "scripts": _keyed(script_table.c.work_id, script_table),
     "assignments": _keyed(assignment_table.c.assignment_id, assignment_table),
     "groups": _keyed(group_table.c.group_id, group_table),

@@ -7,6 +7,11 @@ from pathlib import Path
 from services.marking.allocation.handlers import Allocation
 from services.marking.allocation.store import ScriptStore
 from services.marking.inspection import MarkingInspection
+from services.marking.later_versions import api as later_versions_api
+from services.marking.later_versions import pages as later_versions_pages
+from services.marking.later_versions.handlers import Answering, Asking
+from services.marking.later_versions.store import QuestionStore
+from services.marking.later_versions.views import QuestionViews
 from services.marking.scripts import api, pages
 from services.marking.scripts.handlers import Collecting
 from services.marking.scripts.views import ScriptViews
@@ -19,22 +24,29 @@ from shared.wiring import Platform
 
 NAME = "marking"
 HISTORY = History(Path(__file__).parent / "migrations" / "versions")
-TEMPLATES = (Path(__file__).parent / "scripts" / "templates",)
+TEMPLATES = (
+    Path(__file__).parent / "scripts" / "templates",
+    Path(__file__).parent / "later_versions" / "templates",
+)
 
 
 def compose(platform: Platform) -> Service:
     """The service with the platform's adapters."""
     database = platform.database(NAME, HISTORY)
     tutors, scripts, views = TutorStore(), ScriptStore(), ScriptViews()
+    questions, question_views = QuestionStore(), QuestionViews()
     collecting = Collecting(database=database, objects=platform.objects, store=scripts, views=views)
+    answering = Answering(database=database, questions=questions, scripts=scripts)
     return Service(
         name=NAME,
         database=database,
-        handlers={**Directory(tutors).table(), **Allocation(scripts, tutors).table()},
+        handlers={**Directory(tutors).table(), **Allocation(scripts, tutors, Asking(questions)).table()},
         topics=[PERSON, CATALOGUE, SUBMISSION],
         routers=[
             api.routes(collecting, views, database, platform.objects),
-            pages.routes(collecting, views, database, platform.objects, platform.pages),
+            pages.routes(collecting, views, question_views, database, platform.objects, platform.pages),
+            later_versions_api.routes(answering, question_views, database),
+            later_versions_pages.routes(answering, question_views, database, platform.pages),
         ],
         inspection=MarkingInspection(database, platform.log_ends(database)),
     )

@@ -1,9 +1,9 @@
-"""The clients of a replay: students who hand in and tutors who collect, over HTTP, as patient as real ones."""
+"""The clients of a replay: students who hand in, tutors who collect and choose, over HTTP, as patient as real ones."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import cycle
@@ -61,14 +61,20 @@ class Client:
 
     def collect(self, *, token: str, work_id: str) -> None:
         """Collect the work; collecting again changes nothing. Raises `Unexpected`."""
-        path = f"/api/v1/scripts/{work_id}/collection"
-        headers = {"authorization": f"Bearer {token}"}
-        answer = self._patiently(lambda: self._http.post(f"{next(self._marking)}{path}", headers=headers))
-        if answer.status_code != HTTPStatus.OK:
-            raise _unexpected(answer)
+        self._as_tutor(token, f"/api/v1/scripts/{work_id}/collection")
+
+    def take_later(self, *, token: str, submission_id: str) -> None:
+        """Take a version that came after collection; taking it again changes nothing. Raises `Unexpected`."""
+        self._as_tutor(token, f"/api/v1/later-versions/{submission_id}/answer", {"choice": "take"})
 
     def close(self) -> None:
         self._http.close()
+
+    def _as_tutor(self, token: str, path: str, given: Mapping[str, str] | None = None) -> None:
+        headers = {"authorization": f"Bearer {token}"}
+        answer = self._patiently(lambda: self._http.post(f"{next(self._marking)}{path}", headers=headers, json=given))
+        if answer.status_code != HTTPStatus.OK:
+            raise _unexpected(answer)
 
     def _patiently(self, send: Callable[[], httpx2.Response]) -> httpx2.Response:
         """Send; again, for a minute, when the connection broke or the system said that it is a passing trouble."""

@@ -70,7 +70,8 @@ def add_replay(app: typer.Typer) -> None:
 
         Needs ETMA_REPLAY=1 and in ETMA_DATA_DIR a folder that holds nothing but this replay. Serves itself what it
         replays; with --submission and --marking a system of processes does, whose ETMA_CLOCK_URL names the clock in
-        that folder, stepped+file://FOLDER/replay/clock. Exit 1 when something was lost, duplicated, buried or refused.
+        that folder, stepped+file://FOLDER/replay/clock. Exit 1 when something was lost, duplicated, buried,
+        refused or left undecided.
         """
         addresses = _addresses(submission or (), marking or ())
         order = Order(presentation=presentation, limit=limit, size_bytes=size)

@@ -14,7 +14,7 @@ from services.embedded import Embedded
 from services.intake.catalogue import person_refs, take_in
 from services.replay.client import Client, Unexpected
 from services.replay.journal import Held, Journal, held_of
-from services.replay.plan import Collecting, HandingIn, Plan, Slot, content_of, size_of
+from services.replay.plan import Choosing, Collecting, HandingIn, Plan, Slot, content_of, size_of
 from shared.clock import LONDON
 from shared.killpoints import kill_point
 from shared.stepped_clock import SteppedClock
@@ -102,7 +102,10 @@ class Replay:
     def _play(self, slot: Slot) -> None:
         if slot.groups is not None:
             take_in(self.system, slot.groups)
-        self._sign_in("tutor", (each.tutor for each in slot.collectings))
+        again = [choosing.collecting for choosing in slot.choosings]
+        self._sign_in("tutor", (each.tutor for each in (*again, *slot.collectings)))
+        for choosing in slot.choosings:
+            self._choose(choosing)
         for collecting in slot.collectings:
             self._collect(collecting)
         missing = [each for each in slot.handings_in if not self._is_held(each)]
@@ -140,6 +143,12 @@ class Replay:
     def _collect(self, collecting: Collecting) -> None:
         held = self._held[collecting.assignment_id, self._refs[collecting.personal_id], 1]
         self.client.collect(token=self._tokens[collecting.tutor], work_id=held.work_id)
+
+    def _choose(self, choosing: Choosing) -> None:
+        whose = choosing.collecting
+        held = self._held[whose.assignment_id, self._refs[whose.personal_id], choosing.version]
+        self.client.take_later(token=self._tokens[whose.tutor], submission_id=held.submission_id)
+        self._collect(whose)
 
     def _wait_for_turn(self) -> None:
         if self.pace.per_second:

@@ -19,6 +19,7 @@ class Figures:
 
     `lost` are receipts without their version, its ruling, the script, or their student told, and attempts without an
     answer; `duplicated` are receipts with more than one of these, and versions for which no client holds a receipt.
+    `undecided` are questions about later versions that no tutor has answered.
     """
 
     submitted: int
@@ -35,6 +36,7 @@ class Figures:
     dead_letters: int
     lost: int
     duplicated: int
+    undecided: int
     seconds: float
     per_second: float
     accept_ms_p50: float
@@ -43,7 +45,7 @@ class Figures:
     @property
     def clean(self) -> bool:
         """Whether all is well. The plan hands in nothing that may be refused."""
-        return not (self.lost or self.duplicated or self.dead_letters or self.refused)
+        return not (self.lost or self.duplicated or self.undecided or self.dead_letters or self.refused)
 
 
 def figures_of(
@@ -94,6 +96,7 @@ def figures_of(
         dead_letters=sum(status["dead_letters"] + status["parked"] for status in statuses),
         lost=sum(min(counts) < 1 for counts in effects) + max(unanswered, 0),
         duplicated=sum(max(counts) > 1 for counts in effects) + len(receipts.keys() - {each.receipt for each in held}),
+        undecided=sum(row["state"] == "open" for row in _rows(inspections["marking"], "questions")),
         seconds=round(seconds, 1),
         per_second=round(len(held) / seconds, 1) if seconds else 0.0,
         accept_ms_p50=_percentile(accept_ms, 50),

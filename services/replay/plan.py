@@ -2,7 +2,7 @@
 
 The data has neither second versions nor trouble, so the plan adds them: every 50th work is handed in twice more, every
 40th student's group is known three days after the first work came, every 60th work is collected before its second
-version.
+version, and on the day after its last one the tutor takes that one instead.
 """
 
 from __future__ import annotations
@@ -70,11 +70,20 @@ class Collecting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Choosing:
+    """A tutor takes a version that came after collection instead of the earlier one, and collects the work again."""
+
+    collecting: Collecting
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Slot:
-    """What happens at one moment: groups become known, then tutors collect, then students hand in."""
+    """What happens at one moment: groups become known, then tutors choose, then collect, then students hand in."""
 
     moment: datetime
     groups: University | None = None
+    choosings: tuple[Choosing, ...] = ()
     collectings: tuple[Collecting, ...] = ()
     handings_in: tuple[HandingIn, ...] = ()
 
@@ -98,6 +107,7 @@ class _Day:
     """A slot while it is being planned."""
 
     groups: list[tuple[str, GroupEntry]] = field(default_factory=list)
+    choosings: list[Choosing] = field(default_factory=list)
     collectings: list[Collecting] = field(default_factory=list)
     handings_in: list[HandingIn] = field(default_factory=list)
 
@@ -168,18 +178,25 @@ class _Planner:
         assignment_id = f"{module}-{self.presentation}-{self.assignments[submission.assessment]}"
         personal_id = personal_id_of(submission.student)
         moments = [self._moment(submission.day, _hour(submission))]
-        if number % COLLECTED_EARLY == 0:
-            day = 1 + max(submission.day, self._group_known(module, submission.student))
-            tutor = self._tutor(module, self._place(module, submission.student) // GROUP_SIZE)
-            collecting = Collecting(assignment_id=assignment_id, personal_id=personal_id, tutor=tutor)
-            self.slots[self._moment(day, _COLLECT_HOUR)].collectings.append(collecting)
-            moments.append(self._moment(day, _COLLECT_HOUR + 2))
+        collected_on = self._collected_on(module, submission) if number % COLLECTED_EARLY == 0 else None
+        if collected_on is not None:
+            moments.append(self._moment(collected_on, _COLLECT_HOUR + 2))
         if number % RESUBMITTED == 0:
             moments = [*moments, moments[-1] + timedelta(hours=2), moments[-1] + timedelta(hours=26)][:3]
+        if collected_on is not None:
+            tutor = self._tutor(module, self._place(module, submission.student) // GROUP_SIZE)
+            collecting = Collecting(assignment_id=assignment_id, personal_id=personal_id, tutor=tutor)
+            choosing = Choosing(collecting=collecting, version=len(moments))
+            self.slots[self._moment(collected_on, _COLLECT_HOUR)].collectings.append(collecting)
+            self.slots[self._moment(collected_on + 1, _COLLECT_HOUR)].choosings.append(choosing)
         for version, moment in enumerate(moments, start=1):
             self.slots[moment].handings_in.append(
                 HandingIn(number=number, assignment_id=assignment_id, personal_id=personal_id, version=version)
             )
+
+    def _collected_on(self, module: str, submission: DataSubmission) -> int:
+        """The day after the first version came and its tutor is known."""
+        return 1 + max(submission.day, self._group_known(module, submission.student))
 
     def _plan_late_groups(self, module: str, students: Sequence[int]) -> None:
         for place, student in enumerate(students):
@@ -207,6 +224,7 @@ class _Planner:
         return Slot(
             moment=moment,
             groups=self._regrouped(day.groups) if day.groups else None,
+            choosings=tuple(day.choosings),
             collectings=tuple(day.collectings),
             handings_in=tuple(day.handings_in),
         )

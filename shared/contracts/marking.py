@@ -60,6 +60,40 @@ class VersionNotTaken(Fact):
     ruled_at: Moment
 
 
+class LaterVersionTaken(Fact):
+    """The tutor marks a version that came after collection, instead of the earlier one; it is to be collected."""
+
+    topic = MARKING
+    key_field = "work_id"
+
+    work_id: str
+    submission_id: str
+    version: int
+    earlier_submission_id: str
+    earlier_version: int
+    assignment_id: str
+    person_ref: str
+    tutor_ref: str
+    decided_at: Moment
+
+
+class LaterVersionDeclined(Fact):
+    """The tutor keeps the earlier version; the one that came after its collection is not marked."""
+
+    topic = MARKING
+    key_field = "work_id"
+
+    work_id: str
+    submission_id: str
+    version: int
+    earlier_submission_id: str
+    earlier_version: int
+    assignment_id: str
+    person_ref: str
+    tutor_ref: str
+    decided_at: Moment
+
+
 class ScriptHeld(Fact):
     """The script has no tutor and waits; `from_tutor_ref` is who had it until now, if anybody."""
 
@@ -108,7 +142,7 @@ class ScriptReallocated(Fact):
 
 
 class ScriptCollected(Fact):
-    """The tutor downloaded the script for the first time: this version is frozen."""
+    """The tutor downloaded this version for the first time: it is frozen."""
 
     topic = MARKING
     key_field = "work_id"

@@ -12,6 +12,8 @@ from shared.contracts.catalogue import (
 )
 from shared.contracts.marking import (
     MARKING,
+    LaterVersionDeclined,
+    LaterVersionTaken,
     ScriptAllocated,
     ScriptCollected,
     ScriptHeld,
@@ -44,6 +46,8 @@ FACTS: dict[str, type[Fact]] = {
         UploadLapsed,
         VersionTaken,
         VersionNotTaken,
+        LaterVersionTaken,
+        LaterVersionDeclined,
         ScriptHeld,
         ScriptAllocated,
         ScriptReallocated,

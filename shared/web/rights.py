@@ -124,6 +124,12 @@ RIGHTS: Final[Table] = {
     "GET /api/v1/scripts": _TUTOR,
     "POST /api/v1/scripts/{work_id}/collection": _TUTOR,
     "GET /api/v1/scripts/{work_id}/content": _TUTOR,
+    "GET /tutor/later-versions": _TUTOR,
+    "GET /tutor/later-versions/{submission_id}": _TUTOR,
+    "POST /tutor/later-versions/{submission_id}": _TUTOR,
+    "GET /api/v1/later-versions": _TUTOR,
+    "GET /api/v1/later-versions/{submission_id}": _TUTOR,
+    "POST /api/v1/later-versions/{submission_id}/answer": _TUTOR,
     # notifier
     "GET /inbox": _OWN_OF_ALL,
     "GET /api/v1/inbox": _OWN_OF_ALL,

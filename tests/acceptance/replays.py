@@ -67,7 +67,7 @@ def judge(dataset: Path, presentation: str, *, kills: int, replayed: str, audite
 def _complaints(
     presentation: str, figures: Mapping[str, Any], report: Mapping[str, Any], *, works: int, late: int
 ) -> Iterator[str]:
-    nothing = dict.fromkeys(("refused", "held", "dead_letters", "lost", "duplicated"), 0)
+    nothing = dict.fromkeys(("refused", "held", "dead_letters", "lost", "duplicated", "undecided"), 0)
     wanted = {"submitted": works, "late": late, "scripts": works, "allocated": works, **nothing}
     for name, value in wanted.items():
         if figures[name] != value:

@@ -12,6 +12,8 @@ from tests.browser.conftest import Demo
 from tests.support.university import PDF, settle
 
 STUDENT, OTHER_STUDENT = "P4000001", "P4000038"
+LATE_STUDENT = "P4000741"
+"""Of another tutor than the two before."""
 WIDTHS = (320, 1280)
 
 
@@ -103,6 +105,46 @@ def test_a_tutor_collects(page: Page, demo: Demo, tmp_path: Path) -> None:
     expect(page.get_by_text("Collected").first).to_be_visible()
     page.get_by_role("link", name="Messages").click()
     check(page)
+
+
+def test_a_tutor_is_asked_about_a_later_version_and_takes_it(page: Page, demo: Demo, tmp_path: Path) -> None:
+    student_hands_in(page, demo, tmp_path)
+    sign_in(page, "00001002", "tutor")
+    page.get_by_role("row").nth(1).get_by_role("link").click()
+    with page.expect_download():
+        page.get_by_role("button", name="Collect and download").click()
+    sign_out(page)
+    student_hands_in(page, demo, tmp_path)
+    sign_in(page, "00001002", "tutor")
+    check(page)
+    page.get_by_role("link", name="1 later version waits for your answer").click()
+    check(page)
+    page.get_by_role("row").nth(1).get_by_role("link").click()
+    expect(page.get_by_role("heading", name="Which one do you mark?")).to_be_visible()
+    check(page)
+    page.get_by_role("button", name="Take version").click()
+    expect(page.get_by_text("The student was told.")).to_be_visible()
+    check(page)
+    page.get_by_role("link", name="The script with all its versions").click()
+    expect(page.get_by_text("after you had collected an earlier one")).to_be_visible()
+    check(page)
+    settle(demo.system, every_seconds=0.05)
+    sign_out(page)
+    sign_in(page, LATE_STUDENT, "student")
+    page.get_by_role("link", name="Reading the figures").click()
+    expect(page.get_by_text("Your tutor takes this version instead of the earlier one")).to_be_visible()
+    check(page)
+
+
+def student_hands_in(page: Page, demo: Demo, folder: Path) -> None:
+    sign_in(page, LATE_STUDENT, "student")
+    hand_in(page, folder)
+    settle(demo.system, every_seconds=0.05)
+    sign_out(page)
+
+
+def sign_out(page: Page) -> None:
+    page.get_by_role("button", name="Sign out").click()
 
 
 def test_operations_follow_a_piece_of_work(page: Page, demo: Demo, tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ import sqlalchemy as sa
 
 from services.marking.allocation.handlers import Allocation
 from services.marking.allocation.store import ScriptStore, ruling_table, script_table
+from services.marking.later_versions.domain import Choice, QuestionAnswered, QuestionSuperseded
+from services.marking.later_versions.handlers import Answering, Asking
+from services.marking.later_versions.store import QuestionStore, question_table
 from services.marking.scripts.handlers import Collecting
 from services.marking.scripts.views import ScriptViews
 from services.marking.tables import metadata
@@ -33,11 +36,15 @@ class Office:
 
     def __init__(self, folder: Path) -> None:
         self.database: Database = make_server_database(metadata, "marking", ManualClock())
-        self.table = {**Allocation(ScriptStore(), TutorStore()).table(), **Directory(TutorStore()).table()}
+        self.table = {
+            **Allocation(ScriptStore(), TutorStore(), Asking(QuestionStore())).table(),
+            **Directory(TutorStore()).table(),
+        }
         self.objects = FileStore(folder)
         self.collecting = Collecting(
             database=self.database, objects=self.objects, store=ScriptStore(), views=ScriptViews()
         )
+        self.answering = Answering(database=self.database, questions=QuestionStore(), scripts=ScriptStore())
 
     def hearing(self, *facts: Fact) -> Work:
         def hear() -> None:
@@ -57,6 +64,23 @@ class Office:
 
     def collect(self, number: int, tutor: str = "tutor-1") -> Work:
         return lambda: self.collecting.collect(f"w{number}", tutor)
+
+    def answer(self, number: int, choice: Choice, *, version: int = 2) -> Work:
+        """The answer to the question about a version; what the rule raises is what it ends with."""
+        return lambda: self.answering.answer(f"s-w{number}-{version}", choice, "tutor-1")
+
+    def ask(self, number: int) -> None:
+        """Version 1 is collected, version 2 came after, and its tutor is asked."""
+        self.hearing(group_of(number))()
+        self.hearing(self.version(number, 1))()
+        self.collect(number)()
+        self.hearing(self.version(number, 2))()
+
+    def questions(self, number: int) -> list[tuple[int, str]]:
+        asked = sa.select(question_table.c.version, question_table.c.state)
+        of_work = asked.where(question_table.c.work_id == f"w{number}").order_by(question_table.c.version)
+        with self.database.reading() as connection:
+            return [tuple(row) for row in connection.execute(of_work)]
 
     def script(self, number: int) -> Any:
         with self.database.reading() as connection:
@@ -159,6 +183,54 @@ def test_a_script_is_collected_once(office: Office) -> None:
     for number, ends in interleaved(office.database, scene):
         assert ends.first == ends.second
         assert office.said(number).count("ScriptCollected") == 1
+
+
+@EITHER
+def test_a_still_later_version_comes_while_the_tutor_takes_the_one_before(office: Office, *, swap: bool) -> None:
+    def scene(number: int) -> tuple[Work, Work]:
+        office.ask(number)
+        return office.answer(number, Choice.TAKE), office.hearing(office.version(number, 3))
+
+    for number, ends in interleaved(office.database, swapped(scene, swap=swap)):
+        answered, heard = (ends.second, ends.first) if swap else (ends.first, ends.second)
+        assert heard is None
+        if answered is None:
+            assert (office.questions(number), office.script(number).taken_version) == ([(2, "taken")], 3)
+            assert office.rulings(number) == [(1, "taken"), (2, "not_taken"), (3, "taken")]
+        else:
+            assert isinstance(answered, QuestionSuperseded)
+            assert office.questions(number) == [(2, "superseded"), (3, "open")]
+            assert (office.script(number).taken_version, office.script(number).state) == (1, "collected")
+
+
+@EITHER
+def test_a_tutor_answers_otherwise_in_two_windows(office: Office, *, swap: bool) -> None:
+    def scene(number: int) -> tuple[Work, Work]:
+        office.ask(number)
+        return office.answer(number, Choice.TAKE), office.answer(number, Choice.KEEP)
+
+    for number, ends in interleaved(office.database, swapped(scene, swap=swap)):
+        failed = [each for each in (ends.first, ends.second) if each is not None]
+        assert [type(each) for each in failed] == [QuestionAnswered]
+        said = [name for name in office.said(number) if name.startswith("LaterVersion")]
+        (_, state), taken = office.questions(number)[0], office.script(number).taken_version
+        assert (said, taken) == ((["LaterVersionTaken"], 2) if state == "taken" else (["LaterVersionDeclined"], 1))
+
+
+def test_the_same_answer_from_two_windows_is_said_once(office: Office) -> None:
+    def scene(number: int) -> tuple[Work, Work]:
+        office.ask(number)
+        return office.answer(number, Choice.TAKE), office.answer(number, Choice.TAKE)
+
+    for number, ends in interleaved(office.database, scene):
+        assert (ends.first, ends.second) == (None, None)
+        assert office.said(number).count("LaterVersionTaken") == 1
+
+
+def test_several_versions_after_collection_in_one_run_leave_one_question(office: Office) -> None:
+    office.ask(1)
+    office.hearing(office.version(1, 3), office.version(1, 4))()
+    assert office.questions(1) == [(2, "superseded"), (3, "superseded"), (4, "open")]
 
 
 @EITHER

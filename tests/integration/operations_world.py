@@ -80,6 +80,7 @@ class World:
     )
     rulings: list[Row] = field(default_factory=list)
     scripts: list[Row] = field(default_factory=list)
+    questions: list[Row] = field(default_factory=list)
     obligations: list[Row] = field(default_factory=list)
     deliveries: list[Row] = field(default_factory=list)
     catalogue: dict[str, list[Row]] = field(default_factory=lambda: {kind: [] for kind in CATALOGUE})
@@ -131,7 +132,7 @@ class World:
         row = _version(submission_id, person_ref, version, content, moment)
         self.contents[submission_id] = content
         self.versions.append(row)
-        hidden = ("receipt", "ruling", "ruling_reason", "collected_at")
+        hidden = ("receipt", "ruling", "ruling_reason", "collected_at", "decision", "decided_at")
         received = self._fact("submission.SubmissionReceived", work_id, moment, _without(row, *hidden))
         self._tell(received, person_ref, "receipt", work_id, moment)
         self._rule(row, taken=taken, moment=moment)
@@ -197,6 +198,45 @@ class World:
         event_id = self._fact("marking.VersionNotTaken", row["work_id"], moment, not_taken)
         self._tell(event_id, row["person_ref"], "version_not_taken", row["work_id"], moment)
         self._tell(event_id, "tutor-1", "version_question", row["work_id"], moment)
+        self._ask(row, moment)
+
+    def _ask(self, row: Row, moment: datetime) -> None:
+        (script,) = (each for each in self.scripts if each["work_id"] == row["work_id"])
+        for question in self.questions:
+            if (question["work_id"], question["state"]) == (row["work_id"], "open"):
+                question |= {"state": "superseded", "closed_at": moment.isoformat()}
+        self.questions.append(
+            {
+                **{name: row[name] for name in ("submission_id", "work_id", "version")},
+                "earlier_submission_id": script["taken_submission_id"],
+                "earlier_version": script["taken_version"],
+                "state": "open",
+                "opened_at": moment.isoformat(),
+                "closed_at": None,
+                "decided_by": None,
+                "tutor_ref": script["tutor_ref"],
+            }
+        )
+
+    def choose(self, submission_id: str, *, take: bool) -> None:
+        """Let the tutor answer the question about a version."""
+        (question,) = (row for row in self.questions if row["submission_id"] == submission_id)
+        (version,) = (row for row in self.versions if row["submission_id"] == submission_id)
+        (script,) = (row for row in self.scripts if row["work_id"] == question["work_id"])
+        state, decision, word = ("taken", "taken", "Taken") if take else ("kept", "declined", "Declined")
+        question |= {"state": state, "closed_at": NOON.isoformat(), "decided_by": "tutor-1"}
+        version |= {"decision": decision, "decided_at": NOON.isoformat()}
+        of_question = ("work_id", "submission_id", "version", "earlier_submission_id", "earlier_version")
+        said = {
+            **{name: question[name] for name in of_question},
+            **{name: script[name] for name in ("assignment_id", "person_ref", "tutor_ref")},
+            "decided_at": NOON.isoformat(),
+        }
+        event_id = self._fact(f"marking.LaterVersion{word}", script["work_id"], NOON, said)
+        self._tell(event_id, script["person_ref"], f"later_version_{word.lower()}", script["work_id"], NOON)
+        if take:
+            script |= {"state": "allocated", "taken_submission_id": submission_id, "taken_version": version["version"]}
+            self._stage(script, "allocated")
 
     def _take(self, row: Row, moment: datetime) -> None:
         taken = {"taken_submission_id": row["submission_id"], "taken_version": row["version"]}
@@ -320,7 +360,13 @@ class World:
                 "orphans": self.orphans,
                 **self.catalogue,
             },
-            "marking": {"rulings": self.rulings, "scripts": self.scripts, **KNOWN["marking"], **self.known["marking"]},
+            "marking": {
+                "rulings": self.rulings,
+                "scripts": self.scripts,
+                "questions": self.questions,
+                **KNOWN["marking"],
+                **self.known["marking"],
+            },
             "notifier": {
                 "obligations": self.obligations,
                 "deliveries": self.deliveries,
@@ -399,11 +445,16 @@ def _version(submission_id: str, person_ref: str, version: int, content: bytes, 
         "ruling": None,
         "ruling_reason": None,
         "collected_at": None,
+        "decision": None,
+        "decided_at": None,
     }
 
 
 def finished_world() -> World:
-    """Three students; one handed in three times, the last time after the tutor had collected; one refused attempt."""
+    """Three students; one handed in three times, the last time after the tutor had collected; one refused attempt.
+
+    The tutor has not said yet which version is marked.
+    """
     world = World()
     world.open("ann", "bob", "cy")
     world.hand_in("ann")

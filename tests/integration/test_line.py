@@ -237,6 +237,9 @@ def test_a_receipt_is_verified_by_two_other_libraries(town: Town) -> None:
         ("/tutor/scripts/{work_id}", "tutor", OTHER_TUTOR, 404),
         ("/work", "tutor", TUTOR, 403),
         ("/tutor", "operations", OPERATOR, 403),
+        ("/tutor/later-versions", "student", ANN, 403),
+        ("/api/v1/later-versions", "operations", OPERATOR, 403),
+        ("/tutor/later-versions/{submission_id}", "tutor", TUTOR, 404),
         ("/operations", "student", ANN, 403),
     ],
 )

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from services.marking.allocation.handlers import Allocation
 from services.marking.allocation.store import ScriptStore, ruling_table, script_table
+from services.marking.later_versions.handlers import Asking
+from services.marking.later_versions.store import QuestionStore
 from services.marking.tables import metadata
 from services.marking.tutors.store import TutorStore
 from shared.contracts import Fact, TutorGroupRecorded, fact_type
@@ -54,7 +56,7 @@ def outcome(order: list[int], cuts: set[int]) -> tuple[list[tuple[object, ...]],
     merged = [topics[which].pop(0) for which in order]
     with tempfile.TemporaryDirectory() as folder:
         database = make_database(metadata, Path(folder), "marking", ManualClock())
-        table = Allocation(ScriptStore(), TutorStore()).table()
+        table = Allocation(ScriptStore(), TutorStore(), Asking(QuestionStore())).table()
         for (kind, _), run in groupby(
             enumerate(merged), key=lambda pair: (type(pair[1]), sum(cut <= pair[0] for cut in cuts))
         ):
@@ -104,7 +106,7 @@ class Watched(Transaction):
 def order_of(facts: Sequence[Fact], folder: Path) -> list[str]:
     """What a run locks, and which tables that say where students are it reads, in order."""
     database = make_database(metadata, folder, "marking", ManualClock())
-    table = Allocation(ScriptStore(), TutorStore()).table()
+    table = Allocation(ScriptStore(), TutorStore(), Asking(QuestionStore())).table()
     seen: list[str] = []
 
     def note(_c: object, _cu: object, text: str, *_rest: object) -> None:

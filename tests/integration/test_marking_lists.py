@@ -1,14 +1,19 @@
-"""A tutor's list of scripts is read to its end, page by page."""
+"""A tutor's lists are read to their end, page by page, and name nobody where marking is anonymous."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from services.marking.allocation.store import script_table
+from services.marking.allocation.store import ruling_table, script_table
+from services.marking.later_versions import views as later_versions
+from services.marking.later_versions.store import question_table
+from services.marking.later_versions.views import QuestionViews
 from services.marking.scripts.views import PAGE, ScriptViews
 from services.marking.tables import metadata
+from services.marking.tutors.store import assignment_table, person_table
 from tests.support.databases import ManualClock, make_database
 
 NAMES = ("K1", "K1-2", "K1/2", "k1", "K10", "Ä")
@@ -41,3 +46,78 @@ def test_every_script_is_on_one_page(tmp_path: Path) -> None:
             seen += [line.work_id for line in page]
             after = f"{page[-1].assignment_id}/{page[-1].work_id}"
     assert sorted(seen) == works
+
+
+def test_every_open_question_is_on_one_page_and_names_no_student_where_marking_is_anonymous(tmp_path: Path) -> None:
+    clock = ManualClock()
+    database = make_database(metadata, tmp_path, "marking", clock)
+    number_of_questions = 2 * later_versions.PAGE + 1
+    with database.transaction() as tx:
+        for table, row in ((script_table, a_script), (ruling_table, a_ruling), (question_table, a_question)):
+            tx.connection.execute(sa.insert(table), [row(number, clock.now()) for number in range(number_of_questions)])
+        tx.connection.execute(sa.insert(assignment_table), [an_assignment(name, clock.now()) for name in ("A", "B")])
+        people = [{"person_ref": f"p{number}", "revision": 1, "name": f"Name {number}"} for number in range(3)]
+        tx.connection.execute(sa.insert(person_table), people)
+    seen = []
+    after = 0
+    with database.reading() as connection:
+        while page := QuestionViews().open_of(connection, "tutor-1", after=after):
+            seen += page
+            after = page[-1].position
+        assert QuestionViews().count(connection, "tutor-1") == number_of_questions
+        assert QuestionViews().count(connection, "tutor-2") == 0
+    assert [line.submission_id for line in seen] == [f"s{number}" for number in range(number_of_questions)]
+    assert [line.student for line in seen[:3]] == ["Name 0", None, None]
+
+
+def a_script(number: int, now: datetime) -> dict[str, object]:
+    """Of an assignment that is known (A), anonymous (B) or not known yet (C)."""
+    return {
+        "work_id": f"w{number}",
+        "assignment_id": "ABC"[number % 3],
+        "presentation_id": "26J",
+        "person_ref": f"p{number}",
+        "state": "collected",
+        "taken_submission_id": f"t{number}",
+        "taken_version": 1,
+        "tutor_ref": "tutor-1",
+        "state_since": now,
+        "collected_at": now,
+    }
+
+
+def a_ruling(number: int, now: datetime) -> dict[str, object]:
+    return {
+        "submission_id": f"s{number}",
+        "work_id": f"w{number}",
+        "version": 2,
+        "ruling": "not_taken",
+        "reason": "collected",
+        "band": "late",
+        "object_key": "o",
+        "object_version": "1",
+        "media_type": "application/pdf",
+        "size_bytes": 1,
+        "sha256": "0",
+        "arrived_at": now,
+        "ruled_at": now,
+    }
+
+
+def a_question(number: int, now: datetime) -> dict[str, object]:
+    return {
+        "submission_id": f"s{number}",
+        "work_id": f"w{number}",
+        "version": 2,
+        "state": "open",
+        "opened_at": now,
+        "earlier_submission_id": f"t{number}",
+        "earlier_version": 1,
+        "earlier_collected_at": now,
+    }
+
+
+def an_assignment(name: str, now: datetime) -> dict[str, object]:
+    """B is anonymous."""
+    whose = {"assignment_id": name, "revision": 1, "module_code": "K1", "title": name}
+    return whose | {"cut_off_at": now, "anonymous": name == "B"}

@@ -13,7 +13,7 @@ from services.notifier.deliveries.store import deliveries
 from services.notifier.obligations.store import obligations
 from shared.contracts import Fact
 from tests.integration.notifier_house import House
-from tests.unit.notifier_facts import allocated, assignment, moved, not_taken, person, received, refused
+from tests.unit.notifier_facts import allocated, assignment, chosen, moved, not_taken, person, received, refused
 
 
 @pytest.fixture
@@ -109,6 +109,14 @@ def test_a_version_not_taken_tells_the_student_and_asks_the_tutor_at_once(house:
     assert told == {("ada", "version_not_taken", "assigned"), ("tom", "version_question", "assigned")}
 
 
+@pytest.mark.parametrize(("take", "purpose"), [(True, "later_version_taken"), (False, "later_version_declined")])
+def test_a_tutors_choice_is_told_to_the_student_alone_at_once(house: House, take: object, purpose: str) -> None:
+    fact, event_id = chosen("ada", take=bool(take)), str(uuid4())
+    house.hear_again(fact, event_id=event_id)
+    house.hear_again(fact, event_id=event_id)
+    assert [(o["person_ref"], o["purpose"], o["state"]) for o in house.obligations()] == [("ada", purpose, "assigned")]
+
+
 def test_a_refusal_is_told_at_once(house: House) -> None:
     house.hear(refused("ada"))
     assert [(o["purpose"], o["parameters"]) for o in house.obligations()] == [("refused", {"reason": "too_late"})]
@@ -163,7 +171,7 @@ def test_without_a_window_a_run_is_one_delivery_a_tutor(tmp_path: Path) -> None:
     assert len(house.deliveries()) == 3
 
 
-@pytest.mark.parametrize("kind", [received, refused, not_taken, allocated])
+@pytest.mark.parametrize("kind", [received, refused, not_taken, chosen, allocated])
 def test_a_run_of_500_facts_takes_as_many_statements_as_a_run_of_five(house: House, kind: type[Fact]) -> None:
     small = [kind(f"s{number}") for number in range(5)]
     large = [kind(f"t{number}") for number in range(500)]

@@ -52,6 +52,12 @@ class Bench:
     def found(self, **asked: object) -> list[str]:
         return [violation.code.value for violation in self.audit(**asked).violations]  # type: ignore[arg-type]
 
+    def hand_in(self, submission_id: str, *, taken: bool) -> None:
+        """Let a student hand in this version, and put its object into the store."""
+        _, person_ref, version = submission_id.split("-")
+        self.world.hand_in(person_ref, version=int(version), taken=taken)
+        self.objects.put(f"work/{submission_id}", self.world.contents[submission_id])
+
     def mail(self) -> list[str]:
         """The Message-ID of every mail, each there once."""
         return [row["message_id"] for row in self.world.deliveries]
@@ -264,6 +270,127 @@ def test_a_script_that_is_nowhere(bench: Bench, place: dict[str, object]) -> Non
 def test_a_script_with_the_version_of_another_work(bench: Bench) -> None:
     bench.world.scripts[0]["taken_submission_id"] = "s-bob-1"
     assert set(bench.found()) == {"script_differs"}
+
+
+@pytest.mark.parametrize("take", [True, False])
+def test_a_choice_with_all_that_comes_of_it_is_clean(bench: Bench, take: object) -> None:
+    bench.world.choose("s-cy-3", take=bool(take))
+    assert bench.found() == []
+
+
+def test_a_version_taken_later_is_collected_and_replaced_like_any_other(bench: Bench) -> None:
+    bench.world.choose("s-cy-3", take=True)
+    bench.hand_in("s-cy-4", taken=True)
+    assert bench.found() == []
+    bench.world.collect("cy")
+    assert bench.found() == []
+    bench.hand_in("s-cy-5", taken=False)
+    bench.world.choose("s-cy-5", take=False)
+    bench.hand_in("s-cy-6", taken=False)
+    bench.hand_in("s-cy-7", taken=False)
+    assert bench.found() == []
+    assert [row["state"] for row in bench.world.questions] == ["taken", "kept", "superseded", "open"]
+
+
+def test_a_version_that_nobody_is_asked_about(bench: Bench) -> None:
+    bench.world.questions.clear()
+    assert bench.found() == ["question_missing"]
+    assert bench.found(settled=False, now=NOON + timedelta(seconds=59)) == []
+    assert bench.found(settled=False) == ["question_missing"]
+
+
+def test_a_question_about_a_version_that_was_taken(bench: Bench) -> None:
+    bench.world.questions.append({**bench.world.questions[0], "submission_id": "s-cy-2", "state": "superseded"})
+    assert bench.found() == ["question_differs"]
+
+
+def test_a_question_that_is_put_to_another_tutor_than_was_told(bench: Bench) -> None:
+    bench.world.questions[0]["tutor_ref"] = "tutor-2"
+    assert bench.found() == ["question_differs"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 4},
+        {"work_id": "another"},
+        {"earlier_submission_id": "s-cy-1", "earlier_version": 1},
+        {"state": "superseded", "closed_at": NOON.isoformat()},
+        {"state": "forgotten"},
+    ],
+)
+def test_a_question_that_is_not_about_what_happened(bench: Bench, change: dict[str, object]) -> None:
+    bench.world.questions[0] |= change
+    assert bench.found() == ["question_differs"]
+
+
+def test_two_open_questions_about_one_work(bench: Bench) -> None:
+    bench.hand_in("s-cy-4", taken=False)
+    bench.world.questions[0] |= {"state": "open", "closed_at": None}
+    assert bench.found() == ["question_differs"]
+
+
+def test_an_answer_that_nobody_heard_of(bench: Bench) -> None:
+    bench.world.questions[0] |= {"state": "kept", "closed_at": NOON.isoformat(), "decided_by": "tutor-1"}
+    assert Counter(bench.found()) == {"fact_missing": 1, "state_differs": 1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "taken"},
+        {"state": "open", "closed_at": None, "decided_by": None},
+        {"decided_by": "tutor-2"},
+        {"closed_at": LATER.isoformat()},
+        {"earlier_version": 1},
+    ],
+)
+def test_an_answer_that_was_announced_otherwise(bench: Bench, change: dict[str, object]) -> None:
+    bench.world.choose("s-cy-3", take=False)
+    bench.world.questions[0] |= change
+    assert "question_differs" in bench.found()
+
+
+def test_an_answer_to_no_question(bench: Bench) -> None:
+    bench.world.choose("s-cy-3", take=False)
+    bench.world.questions.clear()
+    assert Counter(bench.found()) == {"question_missing": 1, "question_differs": 1, "state_differs": 1}
+
+
+def test_an_answer_that_was_announced_twice(bench: Bench) -> None:
+    bench.world.choose("s-cy-3", take=False)
+    (said,) = (row for row in bench.world.marking_outbox if "LaterVersionDeclined" in row["type"])
+    bench.world.marking_outbox.append({**said, "ce_id": "e-again"})
+    assert Counter(bench.found()) == {"fact_duplicate": 2, "obligation_missing": 1}
+
+
+@pytest.mark.parametrize("take", [True, False])
+def test_an_answer_that_is_not_told_to_the_student(bench: Bench, take: object) -> None:
+    bench.world.choose("s-cy-3", take=bool(take))
+    bench.world.obligations.pop()
+    assert Counter(bench.found()) == {"obligation_missing": 1, "delivery_differs": 1}
+
+
+@pytest.mark.parametrize("seen", [{"decision": None, "decided_at": None}, {"decision": "declined"}])
+def test_a_student_who_does_not_see_the_answer(bench: Bench, seen: dict[str, object]) -> None:
+    bench.world.choose("s-cy-3", take=True)
+    version = bench.world.versions[-1]
+    version |= seen
+    assert bench.found() == ["state_differs"]
+
+
+def test_a_version_that_was_taken_later_and_is_not_the_one_to_be_marked(bench: Bench) -> None:
+    bench.world.choose("s-cy-3", take=True)
+    (script,) = (row for row in bench.world.scripts if row["person_ref"] == "cy")
+    script |= {"taken_submission_id": "s-cy-2", "taken_version": 2}
+    assert bench.found() == ["script_differs"]
+
+
+def test_a_script_that_forgot_that_its_tutor_had_collected_it(bench: Bench) -> None:
+    bench.world.choose("s-cy-3", take=True)
+    (script,) = (row for row in bench.world.scripts if row["person_ref"] == "cy")
+    script["collected_at"] = None
+    assert bench.found() == ["script_differs"]
 
 
 @pytest.mark.parametrize("purpose", ["receipt", "new_script", "version_not_taken", "version_question"])

@@ -40,6 +40,8 @@ _SMTP = "tests/conformance/test_smtp_channel.py::TestSmtpChannel::"
 _SENDER = "tests/integration/test_notifier_sender.py::"
 _READY = "tests/integration/test_readiness.py::"
 _ALLOCATION = "tests/integration/test_marking_interleavings.py::"
+_LATER = "tests/integration/test_later_versions.py::"
+_CHOICE = "tests/unit/test_marking_later_versions.py::"
 _AUDIT = "tests/integration/test_operations_audit.py::"
 _DAMAGE = "tests/integration/test_operations_damage.py::"
 _COMMANDS = "tests/integration/test_operations_commands.py::"
@@ -689,7 +691,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="pages: a student reads of the latest version only",
         file="services/submission/submissions/domain.py",
-        old="    chosen = (collected or in_order)[-1]\n",
+        old="    chosen = (_in_force(in_order) if was_collected else None) or in_order[-1]\n",
         new="    chosen = in_order[-1]\n",
         test=_LINE + "test_a_student_reads_which_version_the_tutor_has",
     ),
@@ -1304,8 +1306,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="gateway: a tutor's pages are asked of submission",
         file="deploy/images/gateway/nginx.conf",
-        old="^/(tutor|api/v1/scripts)(/|$)",
-        new="^/(tutors|api/v1/scripts)(/|$)",
+        old="^/(tutor|api/v1/(scripts|later-versions))(/|$)",
+        new="^/(tutors|api/v1/(scripts|later-versions))(/|$)",
         test="tests/integration/test_compose.py::test_each_address_leads_to_the_service_that_answers_there",
     ),
     Breakage(
@@ -1654,5 +1656,200 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="grant_table.c.person_ref.in_(chunk), _given_by(source), _stands))\n",
         new="grant_table.c.person_ref.in_(chunk), _stands))\n",
         test="tests/integration/test_identity_roles.py::test_an_import_leaves_alone_what_an_administrator_gave",
+    ),
+    Breakage(
+        name="later: nobody is asked",
+        file="services/marking/allocation/handlers.py",
+        old="        self.asking.ask(_not_taken(decision for _, decision in decisions), scripts, tx)\n",
+        new="",
+        test=_LATER + "test_a_still_later_version_supersedes_the_question_and_an_answer_to_the_old_one_is_a_conflict",
+    ),
+    Breakage(
+        name="later: the question about an earlier version stays open",
+        file="services/marking/later_versions/domain.py",
+        old="*(_superseded(each, now=now) for each in asked if each.state is QuestionState.OPEN), ",
+        new="",
+        test=_CHOICE + "test_a_still_later_version_supersedes_the_open_question",
+    ),
+    Breakage(
+        name="later: an older version is asked about after a later one",
+        file="services/marking/later_versions/domain.py",
+        old="    if not is_latest:\n",
+        new="    if not is_latest and not asked:\n",
+        test=_CHOICE + "test_a_version_that_comes_out_of_order_is_never_put_before_a_later_one",
+    ),
+    Breakage(
+        name="later: a choice can be changed",
+        file="services/marking/later_versions/domain.py",
+        old="    _check_open(question)\n",
+        new="",
+        test=_CHOICE + "test_a_contrary_answer_is_a_conflict_that_names_the_first",
+    ),
+    Breakage(
+        name="later: the same answer is said again",
+        file="services/marking/later_versions/domain.py",
+        old="    if question.state is _ENDS[choice]:\n",
+        new="    if question.state is _ENDS[choice] and not tutor_ref:\n",
+        test=_CHOICE + "test_the_same_answer_again_changes_nothing",
+    ),
+    Breakage(
+        name="later: a version is taken as if it had been collected",
+        file="services/marking/later_versions/domain.py",
+        old="        state=ScriptState.ALLOCATED,\n",
+        new="",
+        test=_CHOICE + "test_whatever_happens_one_version_is_in_force_and_each_question_has_one_answer",
+    ),
+    Breakage(
+        name="later: taken from a script that has another version",
+        file="services/marking/later_versions/domain.py",
+        old="(script.state, script.taken_submission_id) != (ScriptState.COLLECTED, question.earlier_submission_id)",
+        new="script.state is not ScriptState.COLLECTED",
+        test=_CHOICE + "test_a_script_that_is_elsewhere_is_not_taken_from_there",
+    ),
+    Breakage(
+        name="later: what a tutor has begun moves with the student",
+        file="services/marking/allocation/domain.py",
+        old="    if script.collected_at is not None or unchanged:\n",
+        new="    if script.state is ScriptState.COLLECTED or unchanged:\n",
+        test=_CHOICE + "test_a_version_that_was_taken_stays_with_its_tutor_when_the_student_moves",
+    ),
+    Breakage(
+        name="later: anybody answers",
+        file="services/marking/later_versions/handlers.py",
+        old="            if question is None or script is None or script.tutor_ref != tutor_ref:\n",
+        new="            if question is None or script is None:\n",
+        test=_LATER + "test_a_question_is_the_tutors_own",
+    ),
+    Breakage(
+        name="later: another tutor's question is shown",
+        file="services/marking/later_versions/views.py",
+        old="        .where(script_table.c.tutor_ref == tutor_ref)\n    )\n",
+        new="    )\n",
+        test=_LATER + "test_a_question_is_the_tutors_own",
+    ),
+    Breakage(
+        name="later: the student is named where marking is anonymous",
+        file="services/marking/later_versions/views.py",
+        old="        student=row.name if row.anonymous is False else None,\n",
+        new="        student=row.name,\n",
+        test="tests/integration/test_marking_lists.py::"
+        "test_every_open_question_is_on_one_page_and_names_no_student_where_marking_is_anonymous",
+    ),
+    Breakage(
+        name="later: the student is not told",
+        file="services/notifier/obligations/handlers.py",
+        old="            LaterVersionTaken: self.tell_taken,\n",
+        new="",
+        test="tests/integration/test_notifier_obligations.py::"
+        "test_a_tutors_choice_is_told_to_the_student_alone_at_once",
+    ),
+    Breakage(
+        name="later: the student does not see it",
+        file="services/submission/submissions/handlers.py",
+        old="            LaterVersionDeclined: self.later_declined,\n",
+        new="",
+        test=_LATER
+        + "test_a_version_in_flight_while_the_tutor_collects_is_asked_about_and_the_earlier_one_can_be_kept",
+    ),
+    Breakage(
+        name="later: operations see a script as collected",
+        file="services/operations/pipeline/handlers.py",
+        old="            LaterVersionTaken: self.take_later,\n",
+        new="",
+        test=_LATER + "test_operations_see_a_script_go_back_to_be_collected",
+    ),
+    Breakage(
+        name="later: what is there already is not asked about",
+        file="services/marking/migrations/versions/0002_questions_about_later_versions.py",
+        old="    op.execute(_ASK)\n",
+        new="",
+        test="tests/integration/test_marking_migrations.py::"
+        "test_tutors_are_asked_about_what_came_after_collection_before_there_were_questions",
+    ),
+    Breakage(
+        name="later: two questions may be open",
+        file="services/marking/migrations/versions/0002_questions_about_later_versions.py",
+        old="        unique=True,\n        sqlite_where",
+        new="        sqlite_where",
+        test=_MIGRATIONS + "test_a_migrated_database_has_the_tables_of_the_code",
+    ),
+    Breakage(
+        name="later: the tutors of a replay do not answer",
+        file="services/replay/driver.py",
+        old="            self._choose(choosing)\n",
+        new="            pass\n",
+        test="tests/integration/test_replay.py::test_the_figures_are_those_of_the_data_and_the_audit_agrees",
+    ),
+    Breakage(
+        name="audit: who is not asked is not missed",
+        file="services/operations/reconciliation/domain/asked.py",
+        old="            yield Violation(code=Code.QUESTION_MISSING, ids=ids, detail=detail)\n",
+        new="            continue\n",
+        test=_AUDIT + "test_a_version_that_nobody_is_asked_about",
+    ),
+    Breakage(
+        name="audit: another tutor is asked than was told",
+        file="services/operations/reconciliation/domain/asked.py",
+        old="    if question.state != SUPERSEDED and question.tutor_ref != fact.tutor_ref:\n",
+        new="    if question.state != SUPERSEDED and not fact.tutor_ref:\n",
+        test=_AUDIT + "test_a_question_that_is_put_to_another_tutor_than_was_told",
+    ),
+    Breakage(
+        name="audit: two open questions about one work",
+        file="services/operations/reconciliation/domain/asked.py",
+        old="    yield from _open_twice(questions, settling)\n",
+        new="",
+        test=_AUDIT + "test_two_open_questions_about_one_work",
+    ),
+    Breakage(
+        name="audit: an answer need not be announced",
+        file="services/operations/reconciliation/domain/asked.py",
+        old="    elif question.state in ANSWERS and not",
+        new="    elif question.state in () and not",
+        test=_AUDIT + "test_an_answer_that_nobody_heard_of",
+    ),
+    Breakage(
+        name="audit: an answer may be announced otherwise",
+        file="services/operations/reconciliation/domain/asked.py",
+        old="None if _announces(answer, question) else",
+        new="None if answer else",
+        test=_AUDIT + "test_an_answer_that_was_announced_otherwise",
+    ),
+    Breakage(
+        name="audit: what the student sees of an answer",
+        file="services/operations/reconciliation/domain/states.py",
+        old="        if seen != chosen and not (young and seen == (None, None)):\n",
+        new="        if seen != chosen and not seen:\n",
+        test=_AUDIT + "test_a_student_who_does_not_see_the_answer",
+    ),
+    Breakage(
+        name="audit: a version taken later need not be the one to be marked",
+        file="services/operations/reconciliation/domain/marked.py",
+        old="        if question.state == TAKEN and question.closed_at:\n",
+        new="        if question.state == RULED and question.closed_at:\n",
+        test=_AUDIT + "test_a_version_that_was_taken_later_and_is_not_the_one_to_be_marked",
+    ),
+    Breakage(
+        name="audit: an answer is not told",
+        file="services/operations/reconciliation/domain/told.py",
+        old='        "LaterVersionDeclined": [(fact.person_ref, "later_version_declined")],\n',
+        new="",
+        test=_AUDIT + "test_an_answer_that_is_not_told_to_the_student",
+    ),
+    Breakage(
+        name="at once: an answer about a version that is superseded",
+        file="services/marking/later_versions/handlers.py",
+        old="                tx.lock(question.work_id)\n",
+        new="",
+        test=_AT_ONCE + "marking.py::test_a_still_later_version_comes_while_the_tutor_takes_the_one_before",
+        server="postgresql",
+    ),
+    Breakage(
+        name="at once: two answers to one question",
+        file="services/marking/later_versions/handlers.py",
+        old="                tx.lock(question.work_id)\n                question =",
+        new="                tx.lock(question.work_id)\n                _ =",
+        test=_AT_ONCE + "marking.py::test_a_tutor_answers_otherwise_in_two_windows",
+        server="postgresql",
     ),
 )

@@ -28,6 +28,20 @@ class ClusterTown(Town):
     def __init__(self, cluster: Cluster, running: Mapping[str, Role]) -> None:
         super().__init__(cluster.system, httpx.Client(base_url="http://127.0.0.1", transport=Gateway(running)))
         self.mail = cluster.folder / "var" / "mail"
+        self.relays = [role for role in running.values() if role.role == "relay"]
+
+    @contextmanager
+    def bus_away(self) -> Iterator[None]:
+        """Nothing gets to the broker within the block, which other tests share: no relay runs."""
+        for relay in self.relays:
+            assert relay.stop() == 0
+        try:
+            yield
+        finally:
+            for relay in self.relays:
+                relay.start()
+            for relay in self.relays:
+                relay.wait_until_ready()
 
     def renew(self) -> None:
         """Take away what the test before left, under the running processes, and take the university in again."""

@@ -20,7 +20,8 @@ STUDENTS = range(101, 146)
 ASSIGNMENTS = ((11, "AAA", 3), (12, "AAA", 6), (21, "BBB", 4))
 FIRST_VERSIONS = len(STUDENTS) * len(ASSIGNMENTS)
 LATE = FIRST_VERSIONS // 3
-VERSIONS = FIRST_VERSIONS + 2 * (FIRST_VERSIONS // 50) + FIRST_VERSIONS // 60
+COLLECTED_EARLY = FIRST_VERSIONS // 60
+VERSIONS = FIRST_VERSIONS + 2 * (FIRST_VERSIONS // 50) + COLLECTED_EARLY
 
 SERVICES = ("identity", "submission", "marking", "notifier", "operations", "bus")
 POINTS = (
@@ -143,7 +144,7 @@ def assert_whole(found: Mapping[str, Any]) -> None:
         "scripts": FIRST_VERSIONS,
         "allocated": FIRST_VERSIONS,
     }
-    assert {found[name] for name in ("refused", "held", "dead_letters", "lost", "duplicated")} == {0}
+    assert {found[name] for name in ("refused", "held", "dead_letters", "lost", "duplicated", "undecided")} == {0}
 
 
 def assert_audit_clean(data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -156,6 +157,7 @@ def assert_audit_clean(data_dir: Path, environment: Mapping[str, str] | None = N
     counts = json.loads(done.stdout)["counts"]
     claimed = counts["objects"] - counts.get("objects_unclaimed", 0)
     assert (counts["receipts"], counts["versions"], claimed) == (VERSIONS, VERSIONS, VERSIONS)
+    assert (counts["questions"], counts["questions_taken"]) == (COLLECTED_EARLY, COLLECTED_EARLY)
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -13,6 +13,8 @@ from shared.contracts import (
     Channel,
     HoldReason,
     LatePolicy,
+    LaterVersionDeclined,
+    LaterVersionTaken,
     NotTakenReason,
     PersonRecorded,
     RefusalReason,
@@ -121,6 +123,20 @@ def not_taken(
         tutor_ref=tutor_ref,
         reason=reason,
         ruled_at=NOON,
+    )
+
+
+def chosen(person_ref: str = "ada", *, take: bool = True) -> LaterVersionTaken | LaterVersionDeclined:
+    return (LaterVersionTaken if take else LaterVersionDeclined)(
+        work_id=work_of(person_ref),
+        submission_id=str(uuid4()),
+        version=3,
+        earlier_submission_id=str(uuid4()),
+        earlier_version=1,
+        assignment_id=TMA01,
+        person_ref=person_ref,
+        tutor_ref="tom",
+        decided_at=NOON,
     )
 
 

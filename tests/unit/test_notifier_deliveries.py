@@ -39,7 +39,7 @@ def owed(purpose: Purpose, *, person_ref: str = "ada", assignment_id: str = TMA0
             work_id=str(uuid4()),
             assignment_id=assignment_id,
             submission_id="s1",
-            parameters={"version": "2", "reason": "collected"},
+            parameters={"version": "2", "earlier_version": "1", "reason": "collected"},
         ),
         created_at=NOON,
         state=ObligationState.PENDING,

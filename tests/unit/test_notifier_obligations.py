@@ -8,7 +8,7 @@ from services.notifier.obligations import domain
 from services.notifier.obligations.domain import Duty, Purpose
 from services.notifier.obligations.wording import words_of
 from shared.contracts import NotTakenReason, RefusalReason
-from tests.unit.notifier_facts import allocated, held, moved, not_taken, received, refused
+from tests.unit.notifier_facts import allocated, chosen, held, moved, not_taken, received, refused
 
 
 def told(duties: list[Duty]) -> list[tuple[str, Purpose]]:
@@ -76,7 +76,38 @@ def test_every_reason_of_a_refusal_has_words(reason: RefusalReason) -> None:
 def test_every_reason_for_not_taking_a_version_has_words(reason: NotTakenReason) -> None:
     student, tutor = domain.questions(not_taken(reason=reason, tutor_ref="tom"))
     assert "an earlier version" in words_of(student, label="K827 TMA 01").sentence
+    assert "an earlier version" in words_of(tutor, label="K827 TMA 01").sentence
+
+
+def test_a_tutor_who_is_asked_is_led_to_the_question_and_a_student_waits_for_the_answer() -> None:
+    student, tutor = domain.questions(not_taken(tutor_ref="tom"))
+    words = words_of(tutor, label="K827 TMA 01")
+    assert words.path == f"/tutor/later-versions/{tutor.submission_id}"
+    assert words.sentence == (
+        "A student handed in version 2 of the work for K827 TMA 01, but you had already collected an earlier version. "
+        "Please say which one you mark: the student waits for your answer."
+    )
+    assert "Your tutor is asked which one to mark" in words_of(student, label="K827 TMA 01").sentence
+
+
+@pytest.mark.parametrize("reason", [NotTakenReason.RETURNED, NotTakenReason.UNKNOWN])
+def test_where_no_question_is_put_nobody_is_led_to_one(reason: NotTakenReason) -> None:
+    student, tutor = domain.questions(not_taken(reason=reason, tutor_ref="tom"))
     assert words_of(tutor, label="K827 TMA 01").path == f"/tutor/scripts/{tutor.work_id}"
+    assert "is asked" not in words_of(student, label="K827 TMA 01").sentence
+
+
+def test_a_choice_is_told_to_the_student_and_names_both_versions() -> None:
+    (taken,), (declined,) = domain.takings(chosen(person_ref="ada")), domain.declinings(chosen("ada", take=False))
+    assert told([taken, declined]) == [("ada", Purpose.LATER_VERSION_TAKEN), ("ada", Purpose.LATER_VERSION_DECLINED)]
+    assert words_of(taken, label="K827 TMA 01").sentence == (
+        "Your tutor takes version 3 of your work for K827 TMA 01 instead of version 1."
+    )
+    assert words_of(declined, label="K827 TMA 01").sentence == (
+        "Your tutor keeps version 1 of your work for K827 TMA 01, and marks that one. "
+        "We keep version 3; it is not marked."
+    )
+    assert words_of(taken, label="K827 TMA 01").path == f"/receipts/{taken.submission_id}"
 
 
 def test_a_receipt_leads_to_the_receipt_and_promises_no_marking() -> None:

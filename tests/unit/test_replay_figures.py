@@ -17,7 +17,11 @@ Streams = dict[str, dict[str, list[Row]]]
 HELD = Held(receipt="r1", assignment_id="a", person_ref="p", version=1, submission_id="s1", work_id="w1", ruling="late")
 WHOLE: Streams = {
     "submission": {"versions": [{"receipt": "r1"}], "refusals": []},
-    "marking": {"rulings": [{"submission_id": "s1"}], "scripts": [{"work_id": "w1", "state": "allocated"}]},
+    "marking": {
+        "rulings": [{"submission_id": "s1"}],
+        "scripts": [{"work_id": "w1", "state": "allocated"}],
+        "questions": [{"submission_id": "s1", "state": "taken"}],
+    },
     "notifier": {
         "obligations": [{"purpose": "receipt", "submission_id": "s1", "delivery_id": "d1"}],
         "deliveries": [{"delivery_id": "d1", "state": "sent"}],
@@ -86,6 +90,12 @@ def test_a_version_without_a_receipt_is_duplicated() -> None:
     streams = deepcopy(WHOLE)
     streams["submission"]["versions"].append({"receipt": "nobody's"})
     assert figures(streams).duplicated == 1
+
+
+def test_a_question_without_an_answer_is_undecided_and_not_clean() -> None:
+    streams = deepcopy(WHOLE)
+    streams["marking"]["questions"][0]["state"] = "open"
+    assert (figures(streams).undecided, figures(streams).clean) == (1, False)
 
 
 def test_work_that_was_refused_is_submitted_and_not_clean() -> None:

@@ -53,6 +53,19 @@ def test_trouble_is_added_by_fixed_rule(tmp_path: Path) -> None:
     assert len(collected) == 2
 
 
+def test_a_work_that_was_collected_early_has_its_last_version_taken_on_the_day_after_it_came(tmp_path: Path) -> None:
+    plan = make_plan(read_dataset(small_dataset(tmp_path / "data"), "2013J"))
+    handed_in = [(slot.moment, each) for slot in plan.slots for each in slot.handings_in]
+    chosen = [(slot.moment, each) for slot in plan.slots for each in slot.choosings]
+    collected = {each for slot in plan.slots for each in slot.collectings}
+    assert {choosing.collecting for _, choosing in chosen} == collected
+    for moment, choosing in chosen:
+        whose = (choosing.collecting.assignment_id, choosing.collecting.personal_id)
+        of_work = [(when, each.version) for when, each in handed_in if (each.assignment_id, each.personal_id) == whose]
+        last, version = max(of_work)
+        assert (choosing.version, moment.date().toordinal() - last.date().toordinal()) == (version, 1)
+
+
 def test_a_student_whose_group_is_not_known_gets_one_three_days_after_the_first_work(tmp_path: Path) -> None:
     plan = make_plan(read_dataset(small_dataset(tmp_path / "data"), "2013J"))
     known = {s for m in plan.university.modules for p in m.presentations for g in p.groups for s in g.students}

@@ -12,6 +12,7 @@ from shared.contracts import (
     HoldReason,
     NotTakenReason,
     ScriptAllocated,
+    ScriptCollected,
     ScriptHeld,
     ScriptReallocated,
     SubmissionReceived,
@@ -38,7 +39,11 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """A piece of work as marking sees it; `taken_version` is the one to be marked."""
+    """A piece of work as marking sees it; `taken_version` is the one to be marked.
+
+    `collected_at` is when its tutor last collected a version of it: from the first time on it stays with that tutor,
+    also while a later version that the tutor takes instead waits to be collected.
+    """
 
     work_id: str
     assignment_id: str
@@ -73,17 +78,35 @@ def take_in(received: SubmissionReceived, script: Script | None, place: Place | 
 
 
 def place_again(script: Script, place: Place | None, *, now: datetime) -> Decision:
-    """Give a script to who should have it as groups are now; what the tutor has collected stays."""
+    """Give a script to who should have it as groups are now; what a tutor has ever collected stays."""
     wanted = _placed(script, place, now=now)
     unchanged = (script.group_id, script.tutor_ref, script.waits_for) == (
         wanted.group_id,
         wanted.tutor_ref,
         wanted.waits_for,
     )
-    if script.state is ScriptState.COLLECTED or unchanged:
+    if script.collected_at is not None or unchanged:
         return Decision(script=script, facts=())
     moved = script.tutor_ref != wanted.tutor_ref or script.waits_for != wanted.waits_for
     return Decision(script=wanted, facts=(_announce(script, wanted, now=now),) if moved else ())
+
+
+def collect(script: Script, tutor_ref: str, *, now: datetime) -> Decision:
+    """Freeze the version that is to be marked: the tutor has it. Once; collecting again changes nothing."""
+    if script.state is ScriptState.COLLECTED:
+        return Decision(script=script, facts=())
+    said = ScriptCollected(
+        work_id=script.work_id,
+        submission_id=script.taken_submission_id,
+        version=script.taken_version,
+        assignment_id=script.assignment_id,
+        person_ref=script.person_ref,
+        tutor_ref=tutor_ref,
+        collected_at=now,
+    )
+    return Decision(
+        script=replace(script, state=ScriptState.COLLECTED, state_since=now, collected_at=now), facts=(said,)
+    )
 
 
 def _first(received: SubmissionReceived, place: Place | None, *, now: datetime) -> Decision:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from services.marking.allocation.domain import Decision, Script, place_again, take_in
 from services.marking.allocation.store import ScriptStore
+from services.marking.later_versions.handlers import Asking
 from services.marking.tutors.store import TutorStore, group_table
 from shared.contracts import SubmissionReceived, TutorGroupRecorded, VersionNotTaken
 from shared.database import Transaction
@@ -18,15 +19,19 @@ class Allocation:
     Locks are taken before anything is read: groups, then students, then works.
     """
 
-    def __init__(self, scripts: ScriptStore, tutors: TutorStore) -> None:
+    def __init__(self, scripts: ScriptStore, tutors: TutorStore, asking: Asking) -> None:
         self.scripts = scripts
         self.tutors = tutors
+        self.asking = asking
 
     def table(self) -> HandlerTable:
         return {SubmissionReceived: self.take_in, TutorGroupRecorded: self.regroup}
 
     def take_in(self, received: Sequence[SubmissionReceived], tx: Transaction) -> None:
-        """Rule on each version; give each new script to its group's tutor, or hold it and say what it waits for."""
+        """Rule on each version; give each new script to its group's tutor, or hold it and say what it waits for.
+
+        About a version that came after collection, the tutor is asked.
+        """
         _lock_students(((fact.presentation_id, fact.person_ref) for fact in received), tx)
         tx.lock(*(fact.work_id for fact in received))
         scripts = self.scripts.of_works([fact.work_id for fact in received], tx)
@@ -39,6 +44,7 @@ class Allocation:
             decisions.append((fact, decision))
         self.scripts.save_all(scripts.values(), tx)
         self.scripts.add_rulings([(fact, *_ruling(decision)) for fact, decision in decisions], tx)
+        self.asking.ask(_not_taken(decision for _, decision in decisions), scripts, tx)
         tx.publish_each((said, fact) for fact, decision in decisions for said in decision.facts)
 
     def regroup(self, recorded: Sequence[TutorGroupRecorded], tx: Transaction) -> None:
@@ -83,6 +89,10 @@ def _lock_students(students: Iterable[tuple[str, str]], tx: Transaction) -> None
 def _ruling(decision: Decision) -> tuple[str, str | None]:
     first = decision.facts[0]
     return ("not_taken", str(first.reason)) if isinstance(first, VersionNotTaken) else ("taken", None)
+
+
+def _not_taken(decisions: Iterable[Decision]) -> list[VersionNotTaken]:
+    return [fact for decision in decisions for fact in decision.facts if isinstance(fact, VersionNotTaken)]
 
 
 def _changed(before: Sequence[Script], decisions: Sequence[Decision]) -> list[Script]:

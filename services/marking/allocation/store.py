@@ -69,9 +69,9 @@ class ScriptStore:
         return {script.work_id: script for script in self._where(script_table.c.work_id, work_ids, tx)}
 
     def open_of_persons(self, person_refs: Sequence[str], tx: Transaction) -> list[Script]:
-        """Scripts of these students that no tutor has collected."""
+        """Scripts of these students of which no tutor has ever collected a version."""
         found = self._where(script_table.c.person_ref, person_refs, tx)
-        return [script for script in found if script.state is not ScriptState.COLLECTED]
+        return [script for script in found if script.collected_at is None]
 
     def _where(self, column: sa.Column[Any], values: Sequence[str], tx: Transaction) -> Iterable[Script]:
         for start in range(0, len(values), CHUNK):

@@ -19,7 +19,10 @@ from shared.web.sessions import SignedIn, check_form
 
 
 class ScriptOut(BaseModel):
-    """A script of the tutor's; `student` is null where marking is anonymous."""
+    """A script of the tutor's; `student` is null where marking is anonymous.
+
+    `collected_at` is of the last collection: of an earlier version, when a later one was taken and is to be collected.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import structlog
 
-from services.marking.allocation.domain import ScriptState
+from services.marking.allocation.domain import ScriptState, collect
 from services.marking.allocation.store import ScriptStore
 from services.marking.scripts.views import Content, ScriptViews
-from shared.contracts import ScriptCollected
 from shared.database import Context, Database
 from shared.errors import Conflict, NotFound
 from shared.storage.port import ObjectMissing, ObjectStore
@@ -46,20 +43,10 @@ class Collecting:
                 raise NotFound(detail)
             content = self.views.content(tx.connection, work_id, tutor_ref)
             self._look_for(content, work_id)
-            if script.state is not ScriptState.COLLECTED:
-                collected = replace(script, state=ScriptState.COLLECTED, state_since=tx.now, collected_at=tx.now)
-                self.store.save_all([collected], tx)
-                tx.publish(
-                    ScriptCollected(
-                        work_id=work_id,
-                        submission_id=script.taken_submission_id,
-                        version=script.taken_version,
-                        assignment_id=script.assignment_id,
-                        person_ref=script.person_ref,
-                        tutor_ref=tutor_ref,
-                        collected_at=tx.now,
-                    )
-                )
+            decision = collect(script, tutor_ref, now=tx.now)
+            if decision.facts:
+                self.store.save_all([decision.script], tx)
+                tx.publish_all(decision.facts)
             return content
 
     def content(self, work_id: str, tutor_ref: str) -> Content:

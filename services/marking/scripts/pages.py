@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from services.marking.later_versions.views import QuestionViews
 from services.marking.scripts.api import download
 from services.marking.scripts.handlers import Collecting
 from services.marking.scripts.views import ScriptViews
@@ -17,7 +18,12 @@ from shared.web.sessions import SignedIn, check_form
 
 
 def routes(
-    collecting: Collecting, views: ScriptViews, database: Database, objects: ObjectStore, pages: Pages
+    collecting: Collecting,
+    views: ScriptViews,
+    questions: QuestionViews,
+    database: Database,
+    objects: ObjectStore,
+    pages: Pages,
 ) -> APIRouter:
     """The work list, a script, and its download."""
     router = APIRouter(prefix="/tutor", include_in_schema=False)
@@ -27,15 +33,17 @@ def routes(
         with database.reading() as connection:
             scripts = views.of_tutor(connection, tutor.person_ref, after=after)
             counts = views.counts(connection, tutor.person_ref)
+            asked = questions.count(connection, tutor.person_ref)
         more = f"{scripts[-1].assignment_id}/{scripts[-1].work_id}" if views.is_full(scripts) else None
-        return pages.render(request, "marking/work_list.html", scripts=scripts, counts=counts, more=more)
+        return pages.render(request, "marking/work_list.html", scripts=scripts, counts=counts, asked=asked, more=more)
 
     @router.get("/scripts/{work_id}")
     def script(request: Request, work_id: str, tutor: SignedIn) -> Response:
         with database.reading() as connection:
             line = views.script(connection, work_id, tutor.person_ref)
             versions = views.versions(connection, work_id)
-        return pages.render(request, "marking/script.html", script=line, versions=versions)
+            asked = questions.states_of(connection, work_id)
+        return pages.render(request, "marking/script.html", script=line, versions=versions, asked=asked)
 
     @router.post("/scripts/{work_id}/collect")
     def collect(request: Request, work_id: str, tutor: SignedIn, csrf_token: Annotated[str, Form()] = "") -> Response:

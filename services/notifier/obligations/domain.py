@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.contracts import (
+    LaterVersionDeclined,
+    LaterVersionTaken,
     ScriptAllocated,
     ScriptHeld,
     ScriptReallocated,
@@ -26,6 +28,8 @@ class Purpose(StrEnum):
     UPLOAD_LAPSED = "upload_lapsed"
     VERSION_NOT_TAKEN = "version_not_taken"
     VERSION_QUESTION = "version_question"
+    LATER_VERSION_TAKEN = "later_version_taken"
+    LATER_VERSION_DECLINED = "later_version_declined"
     NEW_SCRIPT = "new_script"
     SCRIPT_MOVED = "script_moved"
 
@@ -131,6 +135,27 @@ def questions(fact: VersionNotTaken) -> list[Duty]:
         )
         for person_ref, purpose in told
     ]
+
+
+def takings(fact: LaterVersionTaken) -> list[Duty]:
+    """Tell the student that the tutor takes the later version; the tutor knows, who chose it."""
+    return [_choice(fact, Purpose.LATER_VERSION_TAKEN)]
+
+
+def declinings(fact: LaterVersionDeclined) -> list[Duty]:
+    """Tell the student that the tutor keeps the earlier version."""
+    return [_choice(fact, Purpose.LATER_VERSION_DECLINED)]
+
+
+def _choice(fact: LaterVersionTaken | LaterVersionDeclined, purpose: Purpose) -> Duty:
+    return Duty(
+        person_ref=fact.person_ref,
+        purpose=purpose,
+        work_id=fact.work_id,
+        assignment_id=fact.assignment_id,
+        submission_id=fact.submission_id,
+        parameters={"version": str(fact.version), "earlier_version": str(fact.earlier_version)},
+    )
 
 
 def allocations(fact: ScriptAllocated) -> list[Duty]:

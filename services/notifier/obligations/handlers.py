@@ -13,6 +13,8 @@ from services.notifier.obligations.domain import Duty, Obligation, ObligationSta
 from services.notifier.obligations.store import ObligationStore, obligation_id_of
 from shared.contracts import (
     Fact,
+    LaterVersionDeclined,
+    LaterVersionTaken,
     PersonRecorded,
     ScriptAllocated,
     ScriptHeld,
@@ -57,6 +59,8 @@ class Obligations:
             SubmissionRefused: self.tell_refused,
             UploadLapsed: self.tell_lapsed,
             VersionNotTaken: self.ask,
+            LaterVersionTaken: self.tell_taken,
+            LaterVersionDeclined: self.tell_declined,
             ScriptAllocated: self.tell_allocated,
             ScriptReallocated: self.tell_moved,
             ScriptHeld: self.tell_withdrawn,
@@ -86,6 +90,14 @@ class Obligations:
     def ask(self, not_taken: Sequence[VersionNotTaken], tx: Transaction) -> None:
         """Owe the student a word, and the tutor a question."""
         self._owe(not_taken, domain.questions, tx)
+
+    def tell_taken(self, taken: Sequence[LaterVersionTaken], tx: Transaction) -> None:
+        """Owe the student the tutor's choice."""
+        self._owe(taken, domain.takings, tx)
+
+    def tell_declined(self, declined: Sequence[LaterVersionDeclined], tx: Transaction) -> None:
+        """Owe the student the tutor's choice."""
+        self._owe(declined, domain.declinings, tx)
 
     def tell_allocated(self, allocated: Sequence[ScriptAllocated], tx: Transaction) -> None:
         """Owe the tutor word of a new script."""

@@ -52,24 +52,49 @@ def _lapsed(duty: Duty, label: str, _count: int) -> Words:
 
 
 def _not_taken(duty: Duty, label: str, _count: int) -> Words:
+    asked = (
+        "Your tutor is asked which one to mark, and you will be told the answer."
+        if _is_asked(duty)
+        else "The earlier one is marked unless your tutor agrees to take the new one."
+    )
     return Words(
-        subject=f"An earlier version is being marked: {label}",
+        subject=f"Your tutor had an earlier version: {label}",
         sentence=(
-            f"We received and keep {_version(duty)} of your work for {label}, but your tutor {_already(duty)}. "
-            "The earlier one is marked unless your tutor agrees to take the new one."
+            f"We received and keep {_version(duty)} of your work for {label}, but your tutor {_already(duty)}. {asked}"
         ),
         path=f"/receipts/{duty.submission_id}",
     )
 
 
 def _question(duty: Duty, label: str, _count: int) -> Words:
+    came = f"A student handed in {_version(duty)} of the work for {label}, but you {_already(duty)}."
+    subject = f"A newer version came in: {label}"
+    if not _is_asked(duty):
+        sentence = f"{came} Please agree with the student which one you mark."
+        return Words(subject=subject, sentence=sentence, path=f"/tutor/scripts/{duty.work_id}")
     return Words(
-        subject=f"A newer version came in: {label}",
+        subject=subject,
+        sentence=f"{came} Please say which one you mark: the student waits for your answer.",
+        path=f"/tutor/later-versions/{duty.submission_id}",
+    )
+
+
+def _later_taken(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"Your later version is taken: {label}",
+        sentence=f"Your tutor takes {_version(duty)} of your work for {label} instead of {_earlier(duty)}.",
+        path=f"/receipts/{duty.submission_id}",
+    )
+
+
+def _later_declined(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"The earlier version is marked: {label}",
         sentence=(
-            f"A student handed in {_version(duty)} of the work for {label}, but you {_already(duty)}. "
-            "Please agree with the student which one you mark."
+            f"Your tutor keeps {_earlier(duty)} of your work for {label}, and marks that one. "
+            f"We keep {_version(duty)}; it is not marked."
         ),
-        path=f"/tutor/scripts/{duty.work_id}",
+        path=f"/receipts/{duty.submission_id}",
     )
 
 
@@ -101,6 +126,15 @@ def _version(duty: Duty) -> str:
     return f"version {duty.parameters['version']}"
 
 
+def _earlier(duty: Duty) -> str:
+    return f"version {duty.parameters['earlier_version']}"
+
+
+def _is_asked(duty: Duty) -> bool:
+    """Whether the tutor is asked on a page; after a return nobody is."""
+    return duty.parameters.get("reason") == NotTakenReason.COLLECTED
+
+
 def _already(duty: Duty) -> str:
     return _NOT_TAKEN.get(NotTakenReason(duty.parameters.get("reason", "unknown")), _NOT_TAKEN[NotTakenReason.UNKNOWN])
 
@@ -127,6 +161,8 @@ _WORDING: Mapping[Purpose, Callable[[Duty, str, int], Words]] = {
     Purpose.UPLOAD_LAPSED: _lapsed,
     Purpose.VERSION_NOT_TAKEN: _not_taken,
     Purpose.VERSION_QUESTION: _question,
+    Purpose.LATER_VERSION_TAKEN: _later_taken,
+    Purpose.LATER_VERSION_DECLINED: _later_declined,
     Purpose.NEW_SCRIPT: _new_script,
     Purpose.SCRIPT_MOVED: _script_moved,
 }

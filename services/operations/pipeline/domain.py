@@ -1,7 +1,8 @@
 """In which stage a piece of work is, decided alike in whatever order the topics arrive.
 
-received → held | allocated → collected. What marking says overrides what submission says, and among marking's own
-facts about one work the highest `sequence` wins; so every interleaving of the two topics ends in the same stage.
+received → held | allocated → collected, and back to allocated when the tutor takes a later version. What marking
+says overrides what submission says, and among marking's own facts about one work the highest `sequence` wins; so every
+interleaving of the two topics ends in the same stage.
 Refusals are counted apart: nothing of them is kept, so they have no stage to leave.
 """
 

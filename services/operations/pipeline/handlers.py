@@ -9,6 +9,7 @@ from datetime import datetime
 from services.operations.pipeline.domain import RECEIVED_SEQUENCE, Stage, Standing, settle
 from services.operations.pipeline.store import PipelineStore
 from shared.contracts import (
+    LaterVersionTaken,
     ScriptAllocated,
     ScriptCollected,
     ScriptHeld,
@@ -34,6 +35,7 @@ class Pipeline:
             ScriptAllocated: self.allocate,
             ScriptReallocated: self.reallocate,
             ScriptCollected: self.collect,
+            LaterVersionTaken: self.take_later,
         }
 
     def receive(self, facts: Sequence[SubmissionReceived], tx: Transaction) -> None:
@@ -67,6 +69,12 @@ class Pipeline:
             (_standing(fact, Stage.COLLECTED, fact.collected_at, tx.message_of(fact).sequence) for fact in facts), tx
         )
 
+    def take_later(self, facts: Sequence[LaterVersionTaken], tx: Transaction) -> None:
+        """The tutor takes a later version than the one collected: the script is to be collected again."""
+        self._settle(
+            (_standing(fact, Stage.ALLOCATED, fact.decided_at, tx.message_of(fact).sequence) for fact in facts), tx
+        )
+
     def _settle(self, news: Iterable[Standing], tx: Transaction) -> None:
         tx.lock("pipeline")
         fresh = list(news)
@@ -77,7 +85,7 @@ class Pipeline:
 
 
 def _standing(
-    fact: SubmissionReceived | ScriptHeld | ScriptAllocated | ScriptReallocated | ScriptCollected,
+    fact: SubmissionReceived | ScriptHeld | ScriptAllocated | ScriptReallocated | ScriptCollected | LaterVersionTaken,
     stage: Stage,
     since: datetime,
     sequence: int,

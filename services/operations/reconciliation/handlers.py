@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from services.operations.reconciliation import streams
-from services.operations.reconciliation.domain import announced, arrivals, marked, states, told
+from services.operations.reconciliation.domain import announced, arrivals, asked, marked, states, told
 from services.operations.reconciliation.domain.model import (
     ChainLink,
     Claim,
@@ -23,6 +23,7 @@ from services.operations.reconciliation.domain.model import (
     Script,
     Settling,
     Version,
+    VersionQuestion,
     Violation,
     digest_of,
 )
@@ -241,17 +242,37 @@ class Audit:
         marking, ledger = self.inspections["marking"], evidence.ledger
         scripts = list(streams.read(marking, "scripts", streams.SCRIPT))
         rulings = list(streams.read(marking, "rulings", streams.RULING))
+        questions = list(streams.read(marking, "questions", streams.QUESTION))
         known = self._known(evidence)
         report.violations.extend(marked.check_rulings(evidence.versions, rulings, known, settling))
         report.violations.extend(marked.check_ruling_facts(rulings, ledger.named(marked.RULINGS), settling))
         report.violations.extend(marked.check_scripts(evidence.versions, scripts, known, settling))
-        report.violations.extend(marked.check_taken(scripts, rulings, settling))
+        report.violations.extend(marked.check_taken(scripts, rulings, questions, settling))
         places = marked.last_places(ledger.named(marked.PLACES))
-        report.violations.extend(marked.check_places(scripts, places, settling))
+        collected = marked.last_places(ledger.named({marked.COLLECTED}))
+        report.violations.extend(marked.check_places(scripts, places, collected, settling))
+        self._check_questions(questions, scripts, settling, evidence, report)
         self._check_views(scripts, rulings, settling, evidence, report)
         report.counts["rulings"] = len(rulings)
         report.counts["scripts"] = len(scripts)
         report.counts.update(Counter(f"scripts_{script.state}" for script in scripts))
+
+    def _check_questions(
+        self,
+        questions: Sequence[VersionQuestion],
+        scripts: Iterable[Script],
+        settling: Settling,
+        evidence: _Evidence,
+        report: Report,
+    ) -> None:
+        ledger = evidence.ledger
+        not_taken, answers = ledger.named({"VersionNotTaken"}), ledger.named(asked.ANSWERS.values())
+        report.violations.extend(asked.check_questions(questions, not_taken, scripts, settling))
+        report.violations.extend(asked.check_answers(questions, answers, settling))
+        by_version = {question.submission_id: question for question in questions}
+        report.violations.extend(states.check_choices_seen(evidence.versions.values(), by_version, settling))
+        report.counts["questions"] = len(questions)
+        report.counts.update(Counter(f"questions_{question.state}" for question in questions))
 
     def _check_views(
         self,

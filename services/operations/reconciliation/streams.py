@@ -24,6 +24,7 @@ from services.operations.reconciliation.domain.model import (
     State,
     Told,
     Version,
+    VersionQuestion,
     content_of,
     digest_of,
 )
@@ -42,6 +43,8 @@ WORK_FACTS = frozenset(
         "UploadLapsed",
         "VersionTaken",
         "VersionNotTaken",
+        "LaterVersionTaken",
+        "LaterVersionDeclined",
         "ScriptHeld",
         "ScriptAllocated",
         "ScriptReallocated",
@@ -74,6 +77,7 @@ VERSION = TypeAdapter(Version)
 REFUSAL = TypeAdapter(Refusal)
 RULING = TypeAdapter(Ruling)
 SCRIPT = TypeAdapter(Script)
+QUESTION = TypeAdapter(VersionQuestion)
 STAGED = TypeAdapter(Staged)
 OBLIGATION = TypeAdapter(Obligation)
 DELIVERY = TypeAdapter(Delivery)

@@ -149,12 +149,38 @@ class Standing(StrEnum):
     """It is the one that the tutor will collect, unless a later one replaces it."""
     WITH_TUTOR = "with_tutor"
     REPLACED = "replaced"
-    KEPT = "kept"
+    ASKED = "asked"
     """It came after the tutor had collected an earlier one, and the tutor is asked."""
+    PASSED_OVER = "passed_over"
+    """The tutor was asked, but a still later one came before the answer."""
+    TAKEN_INSTEAD = "taken_instead"
+    """The tutor takes it instead of the one collected before, and will collect it, unless a later one replaces it."""
+    DECLINED = "declined"
+    """The tutor keeps the one collected before."""
+    KEPT = "kept"
+    """It is not the one that is marked, and nobody is asked."""
+
+    @property
+    def words(self) -> str:
+        """The standing in words for the student."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    Standing.RECEIVED: "Received and kept.",
+    Standing.WAITING: "Waiting for your tutor to collect it.",
+    Standing.WITH_TUTOR: "With your tutor.",
+    Standing.REPLACED: "Kept, and replaced by a later version.",
+    Standing.ASKED: "Kept. Your tutor had collected an earlier version, and is asked which one to mark.",
+    Standing.PASSED_OVER: "Kept. Your tutor was asked about it, and you handed in again before the answer.",
+    Standing.TAKEN_INSTEAD: "Your tutor takes this version instead of the earlier one, and will collect it.",
+    Standing.DECLINED: "Kept. Your tutor keeps the earlier version, and marks that one.",
+    Standing.KEPT: "Kept. It is not the version that is marked.",
+}
 
 
 class Ruled(Protocol):
-    """A version with what marking ruled on it."""
+    """A version with what marking ruled on it, and what the tutor chose (`decision`: `taken` or `declined`)."""
 
     @property
     def submission_id(self) -> str: ...
@@ -163,18 +189,28 @@ class Ruled(Protocol):
     @property
     def ruling(self) -> str | None: ...
     @property
+    def ruling_reason(self) -> str | None: ...
+    @property
+    def decision(self) -> str | None: ...
+    @property
     def collected_at(self) -> datetime | None: ...
 
 
 def standings(versions: Sequence[Ruled]) -> Mapping[str, Standing]:
     """How each version of one piece of work stands, by its submission; whatever order they are in."""
-    last_taken = max((each.version for each in versions if each.ruling == "taken" or each.collected_at), default=0)
-    return {each.submission_id: _standing(each, last_taken) for each in versions}
+    in_force = _in_force(versions)
+    last_ruled = max((each.version for each in versions if each.ruling), default=0)
+    return {
+        each.submission_id: _in_force_standing(each)
+        if each is in_force
+        else _other_standing(each, has_later=each.version < last_ruled)
+        for each in versions
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A piece of work in a word: the version that the tutor has, else the latest; and those that came after it."""
+    """A piece of work in a word: the version that the tutor has or takes, else the latest; and those after it."""
 
     chosen: Ruled
     with_tutor: bool
@@ -184,17 +220,31 @@ class Summary:
 def summary_of(versions: Sequence[Ruled]) -> Summary:
     """Of one or more versions, whatever order they are in."""
     in_order = sorted(versions, key=lambda each: each.version)
-    collected = [each for each in in_order if each.collected_at is not None]
-    chosen = (collected or in_order)[-1]
+    was_collected = any(each.collected_at is not None for each in in_order)
+    chosen = (_in_force(in_order) if was_collected else None) or in_order[-1]
     later = [each for each in in_order if each.version > chosen.version]
-    return Summary(chosen=chosen, with_tutor=bool(collected), later=later)
+    return Summary(chosen=chosen, with_tutor=chosen.collected_at is not None, later=later)
 
 
-def _standing(version: Ruled, last_taken: int) -> Standing:
+def _in_force(versions: Sequence[Ruled]) -> Ruled | None:
+    """The one that is to be marked: never an earlier one than before, so it is the last that was ever taken."""
+    taken = [each for each in versions if "taken" in {each.ruling, each.decision} or each.collected_at]
+    return max(taken, key=lambda each: each.version, default=None)
+
+
+def _in_force_standing(version: Ruled) -> Standing:
     if version.collected_at is not None:
         return Standing.WITH_TUTOR
-    if version.ruling is None:
+    return Standing.WAITING if version.ruling == "taken" else Standing.TAKEN_INSTEAD
+
+
+def _other_standing(version: Ruled, *, has_later: bool) -> Standing:
+    if version.ruling is None and version.collected_at is None:
         return Standing.RECEIVED
-    if version.ruling == "not_taken":
+    if version.ruling != "not_taken" or version.decision == "taken":
+        return Standing.REPLACED
+    if version.decision == "declined":
+        return Standing.DECLINED
+    if version.ruling_reason != "collected":
         return Standing.KEPT
-    return Standing.WAITING if version.version == last_taken else Standing.REPLACED
+    return Standing.PASSED_OVER if has_later else Standing.ASKED

@@ -30,6 +30,8 @@ from services.submission.upload.media_type import TypeJudge
 from services.submission.upload.names import UNNAMED, clean_name
 from shared.contracts import (
     Band,
+    LaterVersionDeclined,
+    LaterVersionTaken,
     ScriptCollected,
     SubmissionReceived,
     SubmissionRefused,
@@ -307,7 +309,13 @@ class RulingHandlers:
         self.store = store
 
     def table(self) -> HandlerTable:
-        return {VersionTaken: self.taken, VersionNotTaken: self.not_taken, ScriptCollected: self.collected}
+        return {
+            VersionTaken: self.taken,
+            VersionNotTaken: self.not_taken,
+            LaterVersionTaken: self.later_taken,
+            LaterVersionDeclined: self.later_declined,
+            ScriptCollected: self.collected,
+        }
 
     def taken(self, facts: Sequence[VersionTaken], tx: Transaction) -> None:
         self.store.rule([{"which": fact.submission_id, "what": "taken", "why": None} for fact in facts], tx)
@@ -315,6 +323,14 @@ class RulingHandlers:
     def not_taken(self, facts: Sequence[VersionNotTaken], tx: Transaction) -> None:
         rulings = [{"which": fact.submission_id, "what": "not_taken", "why": str(fact.reason)} for fact in facts]
         self.store.rule(rulings, tx)
+
+    def later_taken(self, facts: Sequence[LaterVersionTaken], tx: Transaction) -> None:
+        chosen = [{"which": fact.submission_id, "what": "taken", "when": fact.decided_at} for fact in facts]
+        self.store.decide(chosen, tx)
+
+    def later_declined(self, facts: Sequence[LaterVersionDeclined], tx: Transaction) -> None:
+        chosen = [{"which": fact.submission_id, "what": "declined", "when": fact.decided_at} for fact in facts]
+        self.store.decide(chosen, tx)
 
     def collected(self, facts: Sequence[ScriptCollected], tx: Transaction) -> None:
         self.store.collect([{"which": fact.submission_id, "when": fact.collected_at} for fact in facts], tx)

@@ -161,7 +161,11 @@ def _add_handing_in(router: APIRouter, parts: StudentPages) -> None:
         with parts.database.reading() as connection:
             version = parts.views.version(connection, submission_id, student.person_ref)
             assignment = parts.catalogue.assignment(connection, version.assignment_id)
-        return parts.pages.render(request, "submission/receipt.html", version=version, assignment=assignment)
+            of_work = parts.views.versions_of_work(connection, version.work_id)
+        standing = standings(of_work)[submission_id]
+        return parts.pages.render(
+            request, "submission/receipt.html", version=version, assignment=assignment, standing=standing
+        )
 
 
 def _add_verifying(router: APIRouter, parts: StudentPages) -> None:

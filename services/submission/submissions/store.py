@@ -43,6 +43,8 @@ version_table = sa.Table(
     sa.Column("ruling_reason", sa.Text),
     sa.Column("collected_at", UtcDateTime),
     sa.Column("retained_until", UtcDateTime),
+    sa.Column("decision", sa.Text, sa.CheckConstraint("decision IN ('taken','declined')")),
+    sa.Column("decided_at", UtcDateTime),
     sa.UniqueConstraint("work_id", "version", name="version_number"),
     sa.UniqueConstraint("submitted_by", "idempotency_key", name="version_idempotency"),
     sqlite_autoincrement=True,
@@ -116,6 +118,15 @@ class SubmissionStore:
             .values(ruling=sa.bindparam("what"), ruling_reason=sa.bindparam("why"))
         )
         tx.connection.execute(statement, [dict(ruling) for ruling in rulings])
+
+    def decide(self, decisions: Sequence[Mapping[str, object]], tx: Transaction) -> None:
+        """Note what tutors chose; each has `which` (submission id), `what` (`taken` or `declined`) and `when`."""
+        statement = (
+            sa.update(version_table)
+            .where(version_table.c.submission_id == sa.bindparam("which"))
+            .values(decision=sa.bindparam("what"), decided_at=sa.bindparam("when", type_=UtcDateTime))
+        )
+        tx.connection.execute(statement, [dict(decision) for decision in decisions])
 
     def collect(self, collected: Sequence[Mapping[str, object]], tx: Transaction) -> None:
         """Note that tutors have these versions; each has `which` (submission id) and `when`."""

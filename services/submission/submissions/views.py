@@ -47,6 +47,11 @@ class SubmissionViews:
         query = sa.select(version_table).where(version_table.c.person_ref == person_ref)
         return connection.execute(query.order_by(version_table.c.position.desc())).all()
 
+    def versions_of_work(self, connection: sa.Connection, work_id: str) -> Sequence[Any]:
+        """All versions of a piece of work, the latest first; whose it is, the caller knows."""
+        query = sa.select(version_table).where(version_table.c.work_id == work_id)
+        return connection.execute(query.order_by(version_table.c.version.desc())).all()
+
     def known_objects(self, connection: sa.Connection, object_keys: Sequence[str]) -> set[tuple[str, str]]:
         """The objects of these keys that a version has, as key and version."""
         query = sa.select(version_table.c.object_key, version_table.c.object_version)

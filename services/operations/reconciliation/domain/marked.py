@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from services.operations.reconciliation.domain.arrivals import differing
-from services.operations.reconciliation.domain.model import Code, Fact, Ruling, Script, Settling, Version, Violation
+from services.operations.reconciliation.domain.model import (
+    Code,
+    Fact,
+    Ruling,
+    Script,
+    Settling,
+    Version,
+    VersionQuestion,
+    Violation,
+)
 
 RULED = ("object_key", "object_version", "media_type", "size_bytes", "sha256", "band", "arrived_at")
 """What a ruling repeats of its version: the tutor must never get a stranger's file."""
@@ -98,20 +109,37 @@ def _check_place(script: Script) -> Iterator[Violation]:
         yield Violation(code=Code.HOLD_UNKNOWN, ids={"work_id": script.work_id}, detail=detail)
 
 
-def check_taken(scripts: Iterable[Script], rulings: Iterable[Ruling], settling: Settling) -> Iterator[Violation]:
-    """The version that is to be marked is the last one taken. The rulings were read after the scripts.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Taken:
+    """A version that was to be marked from some moment on, by its ruling or by the tutor's choice."""
 
-    A ruling that is in flight may be newer than the script that was read; one that is not there is missed elsewhere.
+    submission_id: str
+    version: int
+    since: datetime
+
+
+def check_taken(
+    scripts: Iterable[Script], rulings: Iterable[Ruling], questions: Iterable[VersionQuestion], settling: Settling
+) -> Iterator[Violation]:
+    """One version is to be marked: the last one taken, by a ruling or by the tutor's choice.
+
+    Rulings and questions were read after the scripts: one that is in flight may be newer than the script that was
+    read; one that is not there is missed elsewhere.
     """
     ruled: set[str | None] = set()
-    taken: defaultdict[str, list[Ruling]] = defaultdict(list)
+    taken: defaultdict[str, list[_Taken]] = defaultdict(list)
     for ruling in rulings:
         ruled.add(ruling.submission_id)
         if ruling.ruling == TAKEN:
-            taken[ruling.work_id].append(ruling)
+            by_ruling = _Taken(submission_id=ruling.submission_id, version=ruling.version, since=ruling.ruled_at)
+            taken[ruling.work_id].append(by_ruling)
+    for question in questions:
+        if question.state == TAKEN and question.closed_at:
+            by_tutor = _Taken(submission_id=question.submission_id, version=question.version, since=question.closed_at)
+            taken[question.work_id].append(by_tutor)
     for script in scripts:
         of_work = taken[script.work_id]
-        least = max((each.version for each in of_work if not settling.in_flight(each.ruled_at)), default=0)
+        least = max((each.version for each in of_work if not settling.in_flight(each.since)), default=0)
         allowed = {(each.submission_id, each.version) for each in of_work if each.version >= least}
         taken_now = (script.taken_submission_id, script.taken_version)
         if script.taken_submission_id in ruled and taken_now not in allowed:
@@ -120,11 +148,13 @@ def check_taken(scripts: Iterable[Script], rulings: Iterable[Ruling], settling: 
             yield Violation(code=Code.SCRIPT_DIFFERS, ids=ids, detail=detail)
 
 
+COLLECTED = "ScriptCollected"
 PLACES: Mapping[str, str] = {
     "ScriptHeld": "held",
     "ScriptAllocated": "allocated",
     "ScriptReallocated": "allocated",
-    "ScriptCollected": "collected",
+    COLLECTED: "collected",
+    "LaterVersionTaken": "allocated",
 }
 """The facts that say where a script is, and the state that they say."""
 
@@ -139,8 +169,13 @@ def last_places(facts: Iterable[Fact]) -> dict[str, Fact]:
     return last
 
 
-def check_places(scripts: Sequence[Script], said: Mapping[str, Fact], settling: Settling) -> Iterator[Violation]:
-    """Each script is where marking said last that it is. What changed just now may have been said since."""
+def check_places(
+    scripts: Sequence[Script], said: Mapping[str, Fact], collected: Mapping[str, Fact], settling: Settling
+) -> Iterator[Violation]:
+    """Each script is where marking said last that it is, and was collected last when marking said so last.
+
+    What changed just now may have been said since.
+    """
     for script in scripts:
         fact = said.get(script.work_id)
         ids = {"work_id": script.work_id}
@@ -149,7 +184,7 @@ def check_places(scripts: Sequence[Script], said: Mapping[str, Fact], settling: 
         if fact is None:
             detail = f"nothing in an outbox or the trail says that it is {script.state}"
             yield Violation(code=Code.FACT_MISSING, ids=ids, detail=detail)
-        elif _place_of(script) != _place_said(fact):
+        elif _place_of(script) != _place_said(fact, collected.get(script.work_id)):
             detail = f"it is {script.state}, tutor {script.tutor_ref}, and the last that was said is {fact.name}"
             yield Violation(code=Code.SCRIPT_DIFFERS, ids={**ids, "event_id": fact.ce_id}, detail=detail)
     for work_id in said.keys() - {script.work_id for script in scripts}:
@@ -163,6 +198,8 @@ def _place_of(script: Script) -> tuple[object, ...]:
     return (script.state, script.tutor_ref, script.waits_for, script.collected_at, *collected)
 
 
-def _place_said(fact: Fact) -> tuple[object, ...]:
+def _place_said(fact: Fact, collected: Fact | None) -> tuple[object, ...]:
     waits_for = fact.waits_for if fact.name == "ScriptHeld" else None
-    return (PLACES[fact.name], fact.tutor_ref, waits_for, fact.collected_at, fact.submission_id, fact.version)
+    collected_at = collected.collected_at if collected else None
+    of_collection = (fact.submission_id, fact.version) if fact.name == COLLECTED else (None, None)
+    return (PLACES[fact.name], fact.tutor_ref, waits_for, collected_at, *of_collection)

@@ -35,6 +35,8 @@ class Code(StrEnum):
     SCRIPT_MISSING = "script_missing"
     SCRIPT_DIFFERS = "script_differs"
     HOLD_UNKNOWN = "hold_unknown"
+    QUESTION_MISSING = "question_missing"
+    QUESTION_DIFFERS = "question_differs"
     OBLIGATION_MISSING = "obligation_missing"
     OBLIGATION_DUPLICATE = "obligation_duplicate"
     OBLIGATION_UNKNOWN = "obligation_unknown"
@@ -97,7 +99,7 @@ def digest_of(text: str) -> bytes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Version:
-    """A version as its row in submission says; ruling and collection are marking's word as submission has it."""
+    """A version as its row in submission says; ruling, decision and collection are marking's word as it has it."""
 
     position: str
     submission_id: str
@@ -123,6 +125,8 @@ class Version:
     ruling: str | None
     ruling_reason: str | None
     collected_at: datetime | None
+    decision: str | None
+    decided_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,6 +214,9 @@ class Fact:
     tutor_ref: str | None = None
     from_tutor_ref: str | None = None
     collected_at: datetime | None = None
+    earlier_submission_id: str | None = None
+    earlier_version: int | None = None
+    decided_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -271,6 +278,22 @@ class Script:
     taken_submission_id: str | None
     taken_version: int
     collected_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VersionQuestion:
+    """What marking asks of a tutor about a version that came after collection; `tutor_ref` has the script."""
+
+    submission_id: str
+    work_id: str
+    version: int
+    earlier_submission_id: str
+    earlier_version: int
+    state: str
+    opened_at: datetime
+    closed_at: datetime | None
+    decided_by: str | None
+    tutor_ref: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

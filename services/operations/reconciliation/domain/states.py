@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
+from services.operations.reconciliation.domain.asked import SEEN
 from services.operations.reconciliation.domain.marked import NOT_TAKEN, TAKEN
 from services.operations.reconciliation.domain.model import (
     Code,
@@ -15,6 +16,7 @@ from services.operations.reconciliation.domain.model import (
     Staged,
     State,
     Version,
+    VersionQuestion,
     Violation,
 )
 
@@ -78,6 +80,21 @@ def _collection_differs(version: Version, fact: Fact | None, settling: Settling)
     if moment is None or settling.in_flight(moment):
         return False
     return version.collected_at != (fact.collected_at if fact else None)
+
+
+def check_choices_seen(
+    versions: Iterable[Version], questions: Mapping[str, VersionQuestion], settling: Settling
+) -> Iterator[Violation]:
+    """The student is shown what the tutor chose about each version. The versions were read before the questions."""
+    for version in versions:
+        question = questions.get(version.submission_id)
+        seen = (version.decision, version.decided_at)
+        chosen = (SEEN[question.state], question.closed_at) if question and question.state in SEEN else (None, None)
+        young = question is not None and question.closed_at is not None and settling.in_flight(question.closed_at)
+        if seen != chosen and not (young and seen == (None, None)):
+            ids = {"submission_id": version.submission_id, "work_id": version.work_id}
+            detail = f"the student sees the choice {seen[0]}, and the tutor's is {chosen[0]}"
+            yield Violation(code=Code.STATE_DIFFERS, ids=ids, detail=detail)
 
 
 def check_stages(scripts: Iterable[Script], stages: Mapping[str, Staged], settling: Settling) -> Iterator[Violation]:

@@ -31,8 +31,8 @@ def owed_by(fact: Fact) -> Sequence[Owed]:
     """Whom a fact obliges us to tell, and what.
 
     A receipt goes to the student and to whoever handed in for the student; word of a refusal, or of an upload that
-    nobody handed in, to the student; a version that was not taken to the
-    student, and as a question to the tutor; a new script to its tutor, a moved or held one also to the tutor it left.
+    nobody handed in, to the student; a version that was not taken to the student, and as a question to the tutor; the
+    tutor's choice to the student; a new script to its tutor, a moved or held one also to the tutor it left.
     """
     owed: Mapping[str, Sequence[tuple[str | None, str]]] = {
         "SubmissionReceived": [(fact.person_ref, "receipt"), (fact.submitted_by, "receipt")],
@@ -42,6 +42,8 @@ def owed_by(fact: Fact) -> Sequence[Owed]:
         "ScriptAllocated": [(fact.tutor_ref, "new_script")],
         "ScriptReallocated": [(fact.tutor_ref, "new_script"), (fact.from_tutor_ref, "script_moved")],
         "VersionNotTaken": [(fact.person_ref, "version_not_taken"), (fact.tutor_ref, "version_question")],
+        "LaterVersionTaken": [(fact.person_ref, "later_version_taken")],
+        "LaterVersionDeclined": [(fact.person_ref, "later_version_declined")],
     }
     return [
         Owed(event_id=fact.ce_id, person_ref=person_ref, purpose=purpose)
