@@ -1625,8 +1625,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="rights: a key of one student gives another's receipt",
         file="services/submission/submissions/handlers.py",
-        old="        if (known.assignment_id, known.person_ref, known.sha256) != ours:\n",
-        new="        if (known.assignment_id, attempt.person_ref, known.sha256) != ours:\n",
+        old="    if (known.assignment_id, known.person_ref, known.sha256) != ours:\n",
+        new="    if (known.assignment_id, attempt.person_ref, known.sha256) != ours:\n",
         test=_RIGHTS + "test_a_key_that_a_proxy_used_for_one_student_is_not_anothers_receipt",
     ),
     Breakage(

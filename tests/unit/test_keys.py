@@ -56,7 +56,7 @@ def test_what_another_process_made_in_the_meantime_stays(tmp_path: Path) -> None
 def test_keys_are_in_the_folder_that_the_settings_name(tmp_path: Path) -> None:
     mounted = tmp_path / "secret"
     Platform(settings_in(tmp_path / "var", keys_dir=str(mounted)))
-    assert sorted(path.name for path in mounted.iterdir()) == ["forms.secret", "receipt.json", "session.json"]
+    assert sorted(path.name for path in mounted.iterdir()) == ["forms.secret", "receipt.json", "service.json"]
     assert not (tmp_path / "var" / "keys").exists()
 
 

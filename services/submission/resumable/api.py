@@ -6,12 +6,14 @@ tus carries bytes; what they amount to is asked for (`GET`) and handed in (`POST
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import datetime
 from email.utils import format_datetime
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -88,7 +90,9 @@ def routes(uploads: Uploads) -> APIRouter:
 
 def tus_routes(uploads: Uploads) -> APIRouter:
     """The routes of tus."""
-    router = APIRouter(prefix=ADDRESS, dependencies=[Depends(_speak_tus)], include_in_schema=False)
+    router = APIRouter(
+        prefix=ADDRESS, route_class=_TusRoute, dependencies=[Depends(_demand_tus)], include_in_schema=False
+    )
 
     @router.options("")
     @router.options("/{upload_id}")
@@ -130,9 +134,21 @@ def _method_of(request: Request) -> str:
     return request.headers.get("x-http-method-override", request.method).upper()
 
 
-def _speak_tus(request: Request) -> None:
-    """Every answer says which version is spoken, a failure too; every request but OPTIONS and GET has to."""
-    add_headers(request, {"tus-resumable": VERSION})
+class _TusRoute(APIRoute):
+    """Every answer says which version is spoken, also one to somebody who may not ask."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def speaking(request: Request) -> Response:
+            add_headers(request, {"tus-resumable": VERSION})
+            return await handle(request)
+
+        return speaking
+
+
+def _demand_tus(request: Request) -> None:
+    """Every request but OPTIONS and GET has to say which version it speaks."""
     if _method_of(request) in {"OPTIONS", "GET"} or request.headers.get("tus-resumable") == VERSION:
         return
     add_headers(request, {"tus-version": VERSION})
