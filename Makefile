@@ -32,7 +32,7 @@ check: setup ## Format, lint, types, import rules, contracts, unit tests: under 
 	@$(BIN)/python -m pytest -m "not cluster" tests/unit tests/contract -n 2
 
 .PHONY: test
-test: setup browser compiler ## Everything that needs no server: unit, conformance, integration, faults, browser
+test: setup browser compiler clients ## Everything that needs no server: unit, conformance, integration, faults, browser
 	@CHROMIUM=$$(cat $(VENV)/browser) CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m pytest -m "not cluster" -n 2 --dist loadfile
 
 .PHONY: browser
@@ -42,6 +42,10 @@ browser: setup ## Find or install the browser of the tests
 .PHONY: compiler
 compiler: setup ## Find or install the C compiler of the tests
 	@$(BIN)/python -m deploy.setup.compiler > $(VENV)/compiler
+
+.PHONY: clients
+clients: setup ## Install the JavaScript client of the upload tests
+	@$(BIN)/python -m deploy.setup.clients
 
 .PHONY: sabotage
 sabotage: setup compiler ## Break one line at a time and see the named test turn red
@@ -79,7 +83,7 @@ clean: ## Remove the environment and caches; data in var/ stays
 
 ##@ Real servers
 .PHONY: test-cluster
-test-cluster: setup browser programs $(if $(ETMA_TEST_KAFKA),,images) ## All tests that need real servers but the faults; started as containers, unless the environment has their addresses
+test-cluster: setup browser clients programs $(if $(ETMA_TEST_KAFKA),,images) ## All tests that need real servers but the faults; started as containers, unless the environment has their addresses
 	@CHROMIUM=$$(cat $(VENV)/browser) $(BIN)/python -m tests.support.containers $(BIN)/python -m pytest -m cluster --ignore tests/faults -n 2 --dist loadfile
 
 .PHONY: bench

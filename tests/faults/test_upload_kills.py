@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +18,10 @@ import pytest
 from deploy.servers.ports import free_port
 from services.intake.catalogue import take_in
 from services.opening import opened_or_new
+from tests.support.cluster import new_cluster
 from tests.support.databases import settings_in
 from tests.support.oulad import environment_of, etma
+from tests.support.processes import roles
 from tests.support.uploading import MEBIBYTE, UMA, UPLOAD_POINTS, Uploader, film_school, text_of
 
 SECONDS = 60
@@ -130,3 +132,43 @@ def assert_audit_is_clean(server: Server) -> None:
     while (audit := etma("audit", "--settled", data_dir=server.data_dir, environment={})).returncode == 1:
         assert time.monotonic() < deadline, audit.stdout
     assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("dies", "moment"),
+    [
+        ("submission.api", "upload.piece_durable:2"),
+        ("submission.api", "upload.piece_noted:2"),
+        ("submission.timers", "upload.checking"),
+        ("submission.timers", "upload.copied"),
+        ("submission.timers", "upload.ready"),
+    ],
+)
+def test_what_one_process_began_another_goes_on_with(tmp_path: Path, dies: str, moment: str) -> None:
+    """On real servers; the lease of the dead one ends by itself."""
+    content = text_of(LARGE)
+    names = ("identity.api", "submission.api", "submission.api.2", "submission.timers", "submission.timers.2")
+    with new_cluster(tmp_path) as cluster, roles(cluster.environment, *names) as running:
+        take_in(cluster.system, film_school())
+        token = cluster.system.identity.sessions.sign_in(role="student", identifier=UMA)
+        for role in running.values():
+            role.wait_until_ready()
+        if dies == "submission.timers":
+            running["submission.timers.2"].kill()
+        running[dies].kill()
+        running[dies].start(ETMA_KILL_POINT=moment)
+        running[dies].wait_until_ready()
+        first, other = (Uploader([running[name].url], token) for name in ("submission.api", "submission.api.2"))
+        path = first.begin(len(content))
+        with dying() if dies == "submission.api" else nullcontext():
+            first.resume(path, content)
+        died = running[dies].process
+        assert died
+        assert died.wait(SECONDS) == -signal.SIGKILL
+        if dies == "submission.timers":
+            running["submission.timers.2"].start()
+        other.resume(path, content)
+        assert other.wait_for(path, "ready")["sha256"] == hashlib.sha256(content).hexdigest()
+        accepted = other.confirm(path)
+        assert (accepted.status_code, accepted.json()["sha256"]) == (201, hashlib.sha256(content).hexdigest())

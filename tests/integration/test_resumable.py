@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import pytest
 from tusclient.client import TusClient
 from tusclient.exceptions import TusCommunicationError, TusUploadFailed
+from tusclient.uploader import Uploader as TuspyUploader
 
 from tests.support.uploading import (
     BYTES,
@@ -118,9 +119,16 @@ def test_tuspy_hears_that_a_file_is_empty(house: House, uma: Uploader) -> None:
     assert len(house.rows("submission", "refusals")) == before + 1
 
 
+class Garbling(TuspyUploader):
+    """Sends other bytes than it has hashed."""
+
+    CHECKSUM_ALGORITHM_PAIR = ("sha256", lambda chunk: hashlib.sha256(chunk + b"!"))
+
+
 def test_tuspy_hears_of_the_wrong_checksum(house: House, uma: Uploader) -> None:
-    uploader = tuspy(house, uma).uploader(file_stream=io.BytesIO(text_of(100)), metadata=about(), upload_checksum=True)
-    uploader._BaseUploader__checksum_algorithm = lambda chunk: hashlib.sha256(chunk + b"!")
+    uploader = Garbling(
+        file_stream=io.BytesIO(text_of(100)), client=tuspy(house, uma), metadata=about(), upload_checksum=True
+    )
     with pytest.raises(TusUploadFailed) as raised:
         uploader.upload()
     assert raised.value.status_code == 460
