@@ -151,6 +151,7 @@ def test_a_role_that_is_no_longer_named_is_gone_with_its_sessions(tmp_path: Path
     with running_town(tmp_path) as town:
         name_roles(town, "tutor", "operations")
         operations, tutor = town.token("operations", TUTOR), town.token("tutor", TUTOR)
+        unused = town.token("operations", TUTOR)
         assert town.client.get("/api/v1/operations/pipeline", headers=operations).status_code == 200
         name_roles(town, "tutor")
         answer = town.client.get("/api/v1/operations/pipeline", headers=operations)
@@ -159,6 +160,7 @@ def test_a_role_that_is_no_longer_named_is_gone_with_its_sessions(tmp_path: Path
         assert town.client.post("/sign-in", data={"identifier": TUTOR, "role": "operations"}).status_code == 404
         name_roles(town, "tutor", "operations")
         assert town.client.get("/api/v1/operations/pipeline", headers=operations).status_code == 401
+        assert town.client.get("/api/v1/operations/pipeline", headers=unused).status_code == 401
         assert town.get("/api/v1/operations/pipeline", "operations", TUTOR).status_code == 200
 
 
