@@ -15,18 +15,18 @@ from shared.errors import EtmaError
 from shared.inspection import BadPosition, Inspection, UnknownKind
 from shared.web.remote_inspection import RemoteInspection
 from tests.support.elsewhere import elsewhere
-from tests.support.university import ANN, BEN, PAST, Town, running_town
+from tests.support.university import ANN, BEN, OTHER_TUTOR, PAST, PDF, Town, running_town
 
 KINDS = {
     "identity": ("persons",),
     "submission": ("versions", "refusals", "orphans", "assignments", "enrolments", "tutors", "groups"),
-    "marking": ("rulings", "scripts", "assignments", "groups", "persons"),
+    "marking": ("rulings", "scripts", "questions", "assignments", "groups", "persons"),
     "notifier": ("obligations", "deliveries", "persons", "assignments"),
     "operations": ("trail", "stages", "stage_counts"),
 }
 STREAMS = [(service, kind) for service, kinds in KINDS.items() for kind in (*kinds, "counters", "outbox")]
 SAYS_NOTHING = "operations"
-NUMBERED = ("versions", "refusals", "rulings", "trail", "outbox")
+NUMBERED = ("versions", "refusals", "rulings", "questions", "trail", "outbox")
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,11 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pair]]
 
 def fill(town: Town) -> None:
     for person in (ANN, ANN, BEN):
-        town.hand_in(person)
+        work_id = town.hand_in(person).json()["work_id"]
     town.hand_in(assignment=PAST)
+    town.settle()
+    town.post(f"/api/v1/scripts/{work_id}/collection", "tutor", OTHER_TUTOR)
+    town.hand_in(BEN, content=PDF + b"later")
     with town.system.submission.database.transaction() as tx:
         orphan = {"object_key": "work/é", "object_version": "1", "first_seen_at": tx.now}
         tx.connection.execute(sa.insert(orphan_table), orphan)

@@ -1775,10 +1775,11 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         name="later: the tutors of a replay do not answer",
-        file="services/replay/driver.py",
-        old="            self._choose(choosing)\n",
-        new="            pass\n",
-        test="tests/integration/test_replay.py::test_the_figures_are_those_of_the_data_and_the_audit_agrees",
+        file="services/replay/plan.py",
+        old="            self.slots[self._moment(collected_on + 1, _COLLECT_HOUR)].choosings.append(choosing)\n",
+        new="",
+        test="tests/unit/test_replay_plan.py::"
+        "test_a_work_that_was_collected_early_has_its_last_version_taken_on_the_day_after_it_came",
     ),
     Breakage(
         name="audit: who is not asked is not missed",
@@ -1811,8 +1812,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="audit: an answer may be announced otherwise",
         file="services/operations/reconciliation/domain/asked.py",
-        old="None if _announces(answer, question) else",
-        new="None if answer else",
+        old="        if not _announces(answer, question):\n",
+        new="        if not answer.name:\n",
         test=_AUDIT + "test_an_answer_that_was_announced_otherwise",
     ),
     Breakage(

@@ -21,7 +21,14 @@ from services.marking.later_versions.domain import (
     answer,
     ask,
 )
-from shared.contracts import Fact, LaterVersionDeclined, LaterVersionTaken, NotTakenReason, VersionNotTaken
+from shared.contracts import (
+    Fact,
+    LaterVersionDeclined,
+    LaterVersionTaken,
+    NotTakenReason,
+    ScriptCollected,
+    VersionNotTaken,
+)
 from shared.errors import Conflict
 from tests.integration.operations_house import NOON, received
 
@@ -238,6 +245,8 @@ def test_whatever_happens_one_version_is_in_force_and_each_question_has_one_answ
         taken = [fact.version for fact in desk.said if type(fact).__name__ in {"VersionTaken", "LaterVersionTaken"}]
         assert desk.script.taken_version == taken[-1] == max(taken) >= last
         last = desk.script.taken_version
+        had = [fact.version for fact in desk.said if isinstance(fact, ScriptCollected)]
+        assert (desk.script.state is ScriptState.COLLECTED) == (had[-1:] == [last])
         opened = [each for each in desk.questions.values() if each.state is QuestionState.OPEN]
         assert len(opened) <= 1
         assert all((each.earlier_version, desk.script.state) == (last, ScriptState.COLLECTED) for each in opened)

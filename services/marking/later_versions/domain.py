@@ -131,7 +131,7 @@ def _check_open(question: Question) -> None:
     if question.state is not QuestionState.OPEN:
         taken = question.state is QuestionState.TAKEN
         made = f"take version {question.version}" if taken else f"keep version {question.earlier_version}"
-        raise QuestionAnswered(f"You chose to {made}. That is final, the student was told, and nothing was changed.")
+        raise QuestionAnswered(f"You chose to {made}. That is final, and nothing was changed now.")
 
 
 def _take(question: Question, script: Script, tutor_ref: str, *, now: datetime) -> Decision:

@@ -34,9 +34,8 @@ def check_questions(
 
 
 def _asked_wrongly(
-    questions: Iterable[VersionQuestion], said: Mapping[str, Fact], scripts: Mapping[str, Script], settling: Settling
+    questions: Sequence[VersionQuestion], said: Mapping[str, Fact], scripts: Mapping[str, Script], settling: Settling
 ) -> Iterator[Violation]:
-    questions = list(questions)
     latest: defaultdict[str, int] = defaultdict(int)
     for question in questions:
         latest[question.work_id] = max(latest[question.work_id], question.version)
@@ -100,10 +99,8 @@ def check_answers(
 
 def _answer_problem(question: VersionQuestion, answer: Fact | None, settling: Settling) -> Iterator[Violation]:
     if answer is not None:
-        otherwise = (
-            None if _announces(answer, question) else f"it is {question.state}, and {answer.name} says otherwise"
-        )
-        yield from _differs(question, otherwise)
+        if not _announces(answer, question):
+            yield from _differs(question, f"it is {question.state}, and {answer.name} says otherwise")
     elif question.state in ANSWERS and not settling.in_flight(question.closed_at or question.opened_at):
         ids = {"submission_id": question.submission_id, "work_id": question.work_id}
         yield Violation(code=Code.FACT_MISSING, ids=ids, detail="this choice is in no outbox and no trail")
