@@ -62,6 +62,24 @@ class Settings(BaseSettings):
     digest_window_seconds: int = Field(
         default=900, ge=0, description="how long a tutor's mail gathers news; 0 = at once"
     )
+    oidc_issuer: str = Field(
+        default="",
+        description="the university's OpenID Connect provider, such as `https://sso.example.org/realms/staff`",
+    )
+    oidc_client_id: str = Field(default="etma", description="as what the provider knows etma")
+    oidc_client_secret: str = Field(
+        default="", repr=False, description="the secret that the provider gave; empty for a public client"
+    )
+    oidc_number_claim: str = Field(
+        default="preferred_username", description="the claim that holds the PI or the staff number"
+    )
+    oidc_roles_claim: str = Field(
+        default="", description="the claim that lists roles or groups, such as `realm_access.roles`; empty: none"
+    )
+    oidc_roles: dict[str, str] = Field(
+        default_factory=dict,
+        description="what each word of that claim means, as JSON: a role, or `role@scope`",
+    )
     session_fresh_seconds: int = Field(
         default=60,
         ge=1,
