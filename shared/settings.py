@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Rejected
+
+MEANINGS = TypeAdapter(dict[str, str])
 
 
 class BadSettings(Rejected):
@@ -76,9 +78,8 @@ class Settings(BaseSettings):
     oidc_roles_claim: str = Field(
         default="", description="the claim that lists roles or groups, such as `realm_access.roles`; empty: none"
     )
-    oidc_roles: dict[str, str] = Field(
-        default_factory=dict,
-        description="what each word of that claim means, as JSON: a role, or `role@scope`",
+    oidc_roles: str = Field(
+        default="", description="what each word of that claim means, as JSON: a role, or `role@scope`"
     )
     session_fresh_seconds: int = Field(
         default=60,
@@ -93,6 +94,18 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR; commands other than serve: WARNING"
     )
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _is_a_table(cls, text: str) -> str:
+        if text:
+            MEANINGS.validate_json(text)
+        return text
+
+    @property
+    def oidc_meanings(self) -> dict[str, str]:
+        """What each word of the roles claim means."""
+        return MEANINGS.validate_json(self.oidc_roles) if self.oidc_roles else {}
 
     def database_of(self, service: str) -> str:
         """The URL of a service's database."""

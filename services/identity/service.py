@@ -89,7 +89,7 @@ class Identity:
             return []
         settings = platform.settings
         agreement = Agreement(
-            number_claim=settings.oidc_number_claim, roles_claim=settings.oidc_roles_claim, roles=settings.oidc_roles
+            number_claim=settings.oidc_number_claim, roles_claim=settings.oidc_roles_claim, roles=settings.oidc_meanings
         )
         sign_in = ProviderSignIn(
             database=self.database,

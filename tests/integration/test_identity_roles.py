@@ -118,8 +118,10 @@ def test_a_role_of_the_universitys_data_is_not_withdrawn_by_hand(town: Town) -> 
 def test_an_import_leaves_alone_what_an_administrator_gave(town: Town) -> None:
     desk = town.system.identity.roles
     desk.give(Grant(person_ref=ref_of(town, TUTOR), role="monitor"), actor="admin:test")
+    before = town.token("monitor", TUTOR)
     member = StaffEntry.model_validate({"staff_number": TUTOR, "name": "Tess", "roles": ["tutor"]})
     take_in(town.system, University(staff=(member,)))
+    assert town.client.get("/api/v1/inbox", headers=before).status_code == 200
     assert town.token("monitor", TUTOR)
 
 

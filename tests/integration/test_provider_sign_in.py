@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -32,7 +33,7 @@ def town(provider: TestProvider, tmp_path: object) -> Iterator[Town]:
         "oidc_client_id": CLIENT,
         "oidc_client_secret": SECRET,
         "oidc_roles_claim": "realm_access.roles",
-        "oidc_roles": ROLES,
+        "oidc_roles": json.dumps(ROLES),
         "base_url": "http://testserver",
     }
     with running_town(tmp_path, **settings) as town:  # type: ignore[arg-type]
