@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Rejected
+
+MEANINGS = TypeAdapter(dict[str, str])
 
 
 class BadSettings(Rejected):
@@ -62,6 +64,23 @@ class Settings(BaseSettings):
     digest_window_seconds: int = Field(
         default=900, ge=0, description="how long a tutor's mail gathers news; 0 = at once"
     )
+    oidc_issuer: str = Field(
+        default="",
+        description="the university's OpenID Connect provider, such as `https://sso.example.org/realms/staff`",
+    )
+    oidc_client_id: str = Field(default="etma", description="as what the provider knows etma")
+    oidc_client_secret: str = Field(
+        default="", repr=False, description="the secret that the provider gave; empty for a public client"
+    )
+    oidc_number_claim: str = Field(
+        default="preferred_username", description="the claim that holds the PI or the staff number"
+    )
+    oidc_roles_claim: str = Field(
+        default="", description="the claim that lists roles or groups, such as `realm_access.roles`; empty: none"
+    )
+    oidc_roles: str = Field(
+        default="", description="what each word of that claim means, as JSON: a role, or `role@scope`"
+    )
     session_fresh_seconds: int = Field(
         default=60,
         ge=1,
@@ -75,6 +94,18 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR; commands other than serve: WARNING"
     )
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _is_a_table(cls, text: str) -> str:
+        if text:
+            MEANINGS.validate_json(text)
+        return text
+
+    @property
+    def oidc_meanings(self) -> dict[str, str]:
+        """What each word of the roles claim means."""
+        return MEANINGS.validate_json(self.oidc_roles) if self.oidc_roles else {}
 
     def database_of(self, service: str) -> str:
         """The URL of a service's database."""

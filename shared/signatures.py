@@ -9,7 +9,7 @@ from typing import Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, OKPKey
+from joserfc.jwk import KeySet, OctKey, OKPKey
 
 _MALFORMED = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What the library raises for headers of the wrong shape, besides its own errors."""
@@ -27,7 +27,7 @@ class Signed:
     payload: Any
 
 
-def read_signed(text: str, key: OKPKey | KeySet, *, algorithms: Sequence[str]) -> Signed:
+def read_signed(text: str, key: OKPKey | OctKey | KeySet, *, algorithms: Sequence[str]) -> Signed:
     """Check a JWS in compact form; raises `NotSigned`, and nothing else, for whatever is none."""
     try:
         found = jws.deserialize_compact(text, key, algorithms=list(algorithms))

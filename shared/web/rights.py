@@ -84,6 +84,9 @@ RIGHTS: Final[Table] = {
     # identity
     "GET /sign-in": PUBLIC,
     "POST /sign-in": PUBLIC,
+    "GET /sign-in/university": PUBLIC,
+    "GET /sign-in/return": PUBLIC,
+    "POST /sign-in/role": PUBLIC,
     "POST /sign-out": PUBLIC,
     "GET /sessions": _OWN_OF_ALL,
     "POST /sessions/end": _OWN_OF_ALL,

@@ -39,7 +39,9 @@ def test_a_receipt_is_not_called_false_where_there_are_no_keys(tmp_path: Path) -
     assert (asked.returncode, "/.well-known/jwks.json" in asked.stderr) == (2, True)
 
 
-@pytest.mark.parametrize(("name", "value"), [("PORT", "eighty"), ("PORT", "0"), ("LOG_LEVEL", "LOUD")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "eighty"), ("PORT", "0"), ("LOG_LEVEL", "LOUD"), ("OIDC_ROLES", "[]")]
+)
 def test_a_setting_that_cannot_be_is_named(tmp_path: Path, name: str, value: str) -> None:
     served = etma("serve", data_dir=tmp_path / "var", environment={f"ETMA_{name}": value})
     assert (served.returncode, f"ETMA_{name}: " in served.stderr) == (2, True)

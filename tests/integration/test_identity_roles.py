@@ -14,6 +14,8 @@ import sqlalchemy as sa
 
 from services.identity.grants.domain import Grant
 from services.identity.service import HISTORY
+from services.identity.sessions.handlers import SessionPruning
+from services.identity.sessions.store import session_table
 from services.intake.catalogue import take_in
 from services.submission.catalogue.university import StaffEntry, University
 from shared.clock import SystemClock
@@ -116,8 +118,10 @@ def test_a_role_of_the_universitys_data_is_not_withdrawn_by_hand(town: Town) -> 
 def test_an_import_leaves_alone_what_an_administrator_gave(town: Town) -> None:
     desk = town.system.identity.roles
     desk.give(Grant(person_ref=ref_of(town, TUTOR), role="monitor"), actor="admin:test")
+    before = town.token("monitor", TUTOR)
     member = StaffEntry.model_validate({"staff_number": TUTOR, "name": "Tess", "roles": ["tutor"]})
     take_in(town.system, University(staff=(member,)))
+    assert town.client.get("/api/v1/inbox", headers=before).status_code == 200
     assert town.token("monitor", TUTOR)
 
 
@@ -183,6 +187,23 @@ def test_a_session_that_nobody_used_for_an_hour_is_over(town: Town) -> None:
     session_id = identity.callers.by_cookie(browser.cookie).principal.session_id
     rewind(identity.database, session_id, town.system.platform.clock.now() - timedelta(hours=1))
     assert browser.get("/work").status_code == 303
+
+
+def test_sessions_that_were_over_long_ago_are_forgotten_and_what_came_with_them_at_once(town: Town) -> None:
+    identity, now = town.system.identity, town.system.platform.clock.now()
+    pruning = SessionPruning(identity.database, identity.sessions.store)
+    ids = []
+    for over in (timedelta(minutes=-1), timedelta(minutes=1), timedelta(days=31)):
+        token = identity.sessions.sign_in_here(role="student", identifier=ANN, replaces=None, provider_token="a token")
+        ids.append(identity.callers.by_cookie(token).principal.session_id)
+        with identity.database.transaction() as tx:
+            one = sa.update(session_table).where(session_table.c.session_id == ids[-1])
+            tx.connection.execute(one.values(expires_at=now - over))
+    pruning.prune()
+    with identity.database.reading() as connection:
+        kept = [identity.sessions.store.find(connection, each) for each in ids]
+    assert [each and each.provider_token for each in kept] == ["a token", None, None]
+    assert [each is None for each in kept] == [False, False, True]
 
 
 def rewind(database: Database, session_id: str, moment: object) -> None:

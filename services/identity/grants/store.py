@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -130,6 +131,16 @@ class GrantStore:
         for row in connection.execute(query):
             found[row.identifier].append(_grant(row))
         return found
+
+    def roles_of(self, connection: sa.Connection, person_ref: str, *, now: datetime) -> list[str]:
+        """The roles that this person holds now, by name."""
+        query = sa.select(grant_table).where(grant_table.c.person_ref == person_ref, _stands)
+        return sorted({grant.role for grant in map(_grant, connection.execute(query)) if grant.holds(now)})
+
+    def standing_grants(self, connection: sa.Connection, person_ref: str, source: Source) -> dict[tuple[str, str], str]:
+        """The ids of what this person has from this source, by role and scope."""
+        query = sa.select(grant_table).where(grant_table.c.person_ref == person_ref, _given_by(source), _stands)
+        return {(row.role, row.scope): row.grant_id for row in connection.execute(query)}
 
     def of_person(self, connection: sa.Connection, person_ref: str, role: str) -> list[Grant]:
         """The grants of this role to this person."""

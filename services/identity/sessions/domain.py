@@ -21,6 +21,8 @@ class Session:
     seen_at: datetime
     idle: timedelta
     ended_at: datetime | None = None
+    provider_token: str | None = None
+    """What ends the sign-in at the university's provider, for a session that came from there; gone with its end."""
 
     def is_open(self, now: datetime) -> bool:
         """Whether it can still be used."""

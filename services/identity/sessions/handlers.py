@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -14,18 +14,23 @@ from services.identity.sessions.domain import Session
 from services.identity.sessions.store import Candidate, SessionStore
 from shared.database import Database, Transaction
 from shared.errors import NotFound
+from shared.housekeeping import STEP_ROWS
 from shared.web.tokens import Principal, SessionSigner
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lifetime:
-    """How long a session may last in all, and unused."""
+class Kind:
+    """How long a session may last in all, and unused; and what ends the sign-in at the provider it came from."""
 
     most: timedelta
     idle: timedelta
+    provider_token: str | None = None
 
 
-BROWSER: Final = Lifetime(most=timedelta(hours=12), idle=timedelta(hours=1))
+KEPT: Final = timedelta(days=30)
+"""How long it is known that somebody was signed in."""
+
+BROWSER: Final = Kind(most=timedelta(hours=12), idle=timedelta(hours=1))
 
 
 class Sessions:
@@ -48,19 +53,22 @@ class Sessions:
         """
         return self._sign_in(role, identifier, _for_hours(hours), replaces=None)
 
-    def sign_in_here(self, *, role: str, identifier: str, replaces: str | None) -> str:
+    def sign_in_here(
+        self, *, role: str, identifier: str, replaces: str | None, provider_token: str | None = None
+    ) -> str:
         """A token for the browser of who has this PI or staff number and role.
 
         The session `replaces`, which the browser had before, is over: nobody goes on in it. Raises `NotFound`.
         """
-        return self._sign_in(role, identifier, BROWSER, replaces=replaces)
+        kind = replace(BROWSER, provider_token=provider_token)
+        return self._sign_in(role, identifier, kind, replaces=replaces)
 
     def sign_in_all(self, *, role: str, identifiers: Sequence[str], hours: int = 12) -> dict[str, str]:
         """A token as `sign_in` gives it for each of them who has the role; the others are left out."""
         with self.database.transaction() as tx:
             return self._begin(role, self._holding(role, identifiers, tx), _for_hours(hours), tx)
 
-    def _sign_in(self, role: str, identifier: str, lifetime: Lifetime, *, replaces: str | None) -> str:
+    def _sign_in(self, role: str, identifier: str, kind: Kind, *, replaces: str | None) -> str:
         with self.database.transaction() as tx:
             holding = self._holding(role, [identifier], tx)
             if not holding:
@@ -68,25 +76,28 @@ class Sessions:
                 raise NotFound(detail)
             if replaces is not None:
                 self.store.end(replaces, tx)
-            return self._begin(role, holding, lifetime, tx)[identifier]
+            return self._begin(role, holding, kind, tx)[identifier]
 
     def _holding(self, role: str, identifiers: Sequence[str], tx: Transaction) -> dict[str, Holding]:
         grants = self.grants.of_role(tx.connection, role=role, identifiers=identifiers)
         held = {name: holding_of(given, now=tx.now) for name, given in grants.items()}
         return {name: holding for name, holding in held.items() if holding is not None}
 
-    def _begin(self, role: str, holdings: Mapping[str, Holding], lifetime: Lifetime, tx: Transaction) -> dict[str, str]:
+    def _begin(self, role: str, holdings: Mapping[str, Holding], kind: Kind, tx: Transaction) -> dict[str, str]:
         """Begin a session for each person; the tokens by what the persons were called."""
-        sessions = {name: _session(role, holding, lifetime, tx) for name, holding in holdings.items()}
+        sessions = {name: _session(role, holding, kind, tx) for name, holding in holdings.items()}
         self.store.add_all(sessions.values(), tx)
         return {name: self._token(session, holdings[name].scopes, tx) for name, session in sessions.items()}
 
     def _token(self, session: Session, scopes: Iterable[str], tx: Transaction) -> str:
         return self.signer.issue(principal_of(session, scopes), confirmed_at=tx.now, ends_at=session.expires_at)
 
-    def sign_out(self, session_id: str) -> None:
+    def sign_out(self, session_id: str) -> str | None:
+        """End a session; what ends the sign-in at the provider, if it came from there."""
         with self.database.transaction() as tx:
+            session = self.store.find(tx.connection, session_id)
             self.store.end(session_id, tx)
+        return session.provider_token if session else None
 
     def sign_out_everywhere(self, person_ref: str) -> None:
         """End all sessions of this person, in every role; no process takes them for open after five minutes."""
@@ -120,6 +131,20 @@ class Sessions:
         return self.signer.issue(principal, confirmed_at=now, ends_at=session.expires_at)
 
 
+class SessionPruning:
+    """What ended long ago goes, and what ends the sign-in at the provider as soon as a session cannot be used."""
+
+    def __init__(self, database: Database, store: SessionStore) -> None:
+        self.database = database
+        self.store = store
+
+    def prune(self) -> int:
+        """Delete some; how many."""
+        with self.database.transaction() as tx:
+            self.store.forget_tokens(tx)
+            return self.store.forget(tx.now - KEPT, tx, limit=STEP_ROWS)
+
+
 def principal_of(session: Session, scopes: Iterable[str]) -> Principal:
     """Who is signed in by this session, with these scopes."""
     return Principal(
@@ -127,13 +152,13 @@ def principal_of(session: Session, scopes: Iterable[str]) -> Principal:
     )
 
 
-def _for_hours(hours: int) -> Lifetime:
-    return Lifetime(most=timedelta(hours=hours), idle=timedelta(hours=hours))
+def _for_hours(hours: int) -> Kind:
+    return Kind(most=timedelta(hours=hours), idle=timedelta(hours=hours))
 
 
-def _session(role: str, holding: Holding, lifetime: Lifetime, tx: Transaction) -> Session:
+def _session(role: str, holding: Holding, kind: Kind, tx: Transaction) -> Session:
     """A new one, that does not outlast the role."""
-    end = tx.now + lifetime.most
+    end = tx.now + kind.most
     return Session(
         session_id=str(uuid.uuid4()),
         person_ref=holding.person_ref,
@@ -141,5 +166,6 @@ def _session(role: str, holding: Holding, lifetime: Lifetime, tx: Transaction) -
         created_at=tx.now,
         expires_at=end if holding.until is None else min(end, holding.until),
         seen_at=tx.now,
-        idle=lifetime.idle,
+        idle=kind.idle,
+        provider_token=kind.provider_token,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from services.identity.sessions.handlers import Sessions
-from shared.errors import Forbidden
+from shared.errors import Forbidden, Unavailable
 from shared.web.pages import Pages
 from shared.web.sessions import COOKIE, SignedIn, WrongForm, check_form, cookie_of, quiet_principal_of
 
@@ -17,22 +18,36 @@ Field = Annotated[str, Form(max_length=2000)]
 """A field of a form; with its limit it is also held to be text that can be kept and sent."""
 
 
-def routes(sessions: Sessions, pages: Pages, *, demo: bool) -> APIRouter:
-    """`/sign-in`, `/sign-out` and `/sessions`."""
+EndElsewhere = Callable[[str], str | None]
+"""Where a sign-in at the provider ends, by the token that came from there; raises `Unavailable`."""
+
+
+def routes(sessions: Sessions, pages: Pages, *, demo: bool, end_elsewhere: EndElsewhere | None = None) -> APIRouter:
+    """`/sign-in`, `/sign-out` and `/sessions`. With `end_elsewhere` people sign in at the university's provider."""
     router = APIRouter(include_in_schema=False)
-    _add_signing_in(router, sessions, pages, demo=demo)
-    _add_signing_out(router, sessions, pages)
+    _add_signing_in(router, sessions, pages, demo=demo, elsewhere=end_elsewhere is not None)
+    _add_signing_out(router, sessions, pages, end_elsewhere or _nowhere)
     return router
 
 
-def _add_signing_in(router: APIRouter, sessions: Sessions, pages: Pages, *, demo: bool) -> None:
+def _nowhere(_token: str) -> None:
+    """There is no provider."""
+
+
+def _add_signing_in(router: APIRouter, sessions: Sessions, pages: Pages, *, demo: bool, elsewhere: bool) -> None:
 
     @router.get("/sign-in")
     def choose(request: Request, q: str = "", next: str = "/") -> Response:  # noqa: A002 - the address's own word
         offered = demo and _is_loopback(request)
         people = sessions.candidates(q) if offered else []
         return pages.render(
-            request, "identity/sign_in.html", offered=offered, people=people, search=q, next=local_path(next)
+            request,
+            "identity/sign_in.html",
+            offered=offered,
+            elsewhere=elsewhere,
+            people=people,
+            search=q,
+            next=local_path(next),
         )
 
     @router.post("/sign-in")
@@ -54,13 +69,16 @@ def _add_signing_in(router: APIRouter, sessions: Sessions, pages: Pages, *, demo
         return answer
 
 
-def _add_signing_out(router: APIRouter, sessions: Sessions, pages: Pages) -> None:
+def _add_signing_out(router: APIRouter, sessions: Sessions, pages: Pages, end_elsewhere: EndElsewhere) -> None:
     @router.post("/sign-out")
     def sign_out(request: Request, csrf_token: Annotated[str, Form()] = "") -> Response:
         principal = quiet_principal_of(request)
         if principal is not None:
             check_form(request, principal, csrf_token)
-            sessions.sign_out(principal.session_id)
+            token = sessions.sign_out(principal.session_id)
+            elsewhere = _address(end_elsewhere, token) if token else None
+            if elsewhere:
+                return _gone(pages.render(request, "identity/signed_out.html", elsewhere=elsewhere))
         return _signed_out()
 
     @router.get("/sessions")
@@ -74,8 +92,18 @@ def _add_signing_out(router: APIRouter, sessions: Sessions, pages: Pages) -> Non
         return _signed_out()
 
 
+def _address(end_elsewhere: EndElsewhere, token: str) -> str | None:
+    try:
+        return end_elsewhere(token)
+    except Unavailable:
+        return None
+
+
 def _signed_out() -> Response:
-    answer = RedirectResponse("/sign-in", status_code=303)
+    return _gone(RedirectResponse("/sign-in", status_code=303))
+
+
+def _gone(answer: Response) -> Response:
     answer.delete_cookie(COOKIE)
     return answer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,10 +25,11 @@ session_table = sa.Table(
     sa.Column("person_ref", sa.Text, sa.ForeignKey("person.person_ref"), nullable=False, index=True),
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
-    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
     sa.Column("seen_at", UtcDateTime, nullable=False),
     sa.Column("idle_seconds", sa.Integer, nullable=False),
     sa.Column("ended_at", UtcDateTime),
+    sa.Column("provider_token", sa.Text),
 )
 
 
@@ -91,9 +92,19 @@ class SessionStore:
         for person_ref, role in places:
             self._end(tx, session_table.c.person_ref == person_ref, session_table.c.role == role)
 
+    def forget_tokens(self, tx: Transaction) -> None:
+        """Forget what came from the provider with sessions that are over by their time."""
+        over = sa.update(session_table).where(session_table.c.expires_at <= tx.now)
+        tx.connection.execute(over.where(session_table.c.provider_token.is_not(None)).values(provider_token=None))
+
+    def forget(self, before: datetime, tx: Transaction, *, limit: int) -> int:
+        """Delete sessions that were over before this moment; returns how many."""
+        old = sa.select(session_table.c.session_id).where(session_table.c.expires_at < before).limit(limit)
+        return tx.connection.execute(sa.delete(session_table).where(session_table.c.session_id.in_(old))).rowcount
+
     def _end(self, tx: Transaction, *chosen: sa.ColumnElement[bool]) -> None:
         ended = sa.update(session_table).where(session_table.c.ended_at.is_(None), *chosen)
-        tx.connection.execute(ended.values(ended_at=tx.now))
+        tx.connection.execute(ended.values(ended_at=tx.now, provider_token=None))
 
 
 def _row(session: Session) -> dict[str, object]:
@@ -105,6 +116,7 @@ def _row(session: Session) -> dict[str, object]:
         "expires_at": session.expires_at,
         "seen_at": session.seen_at,
         "idle_seconds": int(session.idle.total_seconds()),
+        "provider_token": session.provider_token,
     }
 
 
@@ -118,4 +130,5 @@ def _session(row: Any) -> Session:  # noqa: ANN401 - a row
         seen_at=row.seen_at,
         idle=timedelta(seconds=row.idle_seconds),
         ended_at=row.ended_at,
+        provider_token=row.provider_token,
     )
