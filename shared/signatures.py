@@ -21,16 +21,23 @@ class NotSigned(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Signed:
-    """What the signature holds for: the value of the header `typ`, and the payload as JSON."""
+    """What the signature holds for: the values of the headers `typ` and `kid`, and the payload as JSON."""
 
     typ: object
+    key_id: object
     payload: Any
+
+
+def key_id_of(key: OKPKey) -> str:
+    """The name of a key in what it signs: its `kid`, else its thumbprint."""
+    return key.kid or key.thumbprint()
 
 
 def read_signed(text: str, key: OKPKey | KeySet, *, algorithms: Sequence[str]) -> Signed:
     """Check a JWS in compact form; raises `NotSigned`, and nothing else, for whatever is none."""
     try:
         found = jws.deserialize_compact(text, key, algorithms=list(algorithms))
-        return Signed(typ=found.headers().get("typ"), payload=json.loads(found.payload))
+        headers = found.headers()
+        return Signed(typ=headers.get("typ"), key_id=headers.get("kid"), payload=json.loads(found.payload))
     except _MALFORMED as error:
         raise NotSigned from error

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services.submission.catalogue.handlers import CatalogueImport
 from services.submission.catalogue.store import CatalogueStore
 from services.submission.catalogue.views import CatalogueViews
 from services.submission.inspection import SubmissionInspection
+from services.submission.receipts import api as receipts_api
+from services.submission.receipts import pages as receipts_pages
+from services.submission.receipts.handlers import KeyRing, Verification
+from services.submission.receipts.store import ReceiptKeyStore
 from services.submission.submissions import api, pages
 from services.submission.submissions.handlers import HandIn, RulingHandlers
-from services.submission.submissions.receipts import ReceiptSigner
 from services.submission.submissions.store import SubmissionStore
 from services.submission.submissions.views import SubmissionViews
 from services.submission.upload.handlers import OrphanSweep, Retaining
@@ -35,7 +38,7 @@ ORPHANS_SECONDS = 24 * 3600.0
 RETAIN_SECONDS = 10.0
 """How often the objects of new versions are locked against deletion, where the store can do that."""
 
-TEMPLATES = (Path(__file__).parent / "submissions" / "templates",)
+TEMPLATES = tuple(Path(__file__).parent / each / "templates" for each in ("submissions", "receipts"))
 
 
 class Submission:
@@ -47,15 +50,16 @@ class Submission:
         self.views = SubmissionViews()
         self.catalogue_import = CatalogueImport(CatalogueStore())
         store = SubmissionStore()
-        signer = ReceiptSigner(platform.receipt_key)
-        with self.database.transaction() as tx:
-            store.keep_key(signer.key_id, signer.public_jwk(), tx)
+        keys = ReceiptKeyStore()
+        self.key_ring = KeyRing(platform.receipt_keys, keys, self.database)
+        self.key_ring.open()
+        self.verification = Verification(self.database, keys, self.views)
         self.hand_in = HandIn(
             database=self.database,
             objects=platform.objects,
             catalogue=self.catalogue,
             store=store,
-            signer=signer,
+            signer=self.key_ring,
             issuer=platform.settings.address,
         )
         self.orphans = OrphanSweep(
@@ -77,7 +81,12 @@ class Submission:
             database=self.database,
             handlers=RulingHandlers(store).table(),
             topics=[MARKING],
-            routers=[api.routes(self.hand_in, self.views, self.database), pages.routes(student_pages)],
+            routers=[
+                api.routes(self.hand_in, self.catalogue, self.views, self.verification, self.database),
+                receipts_api.routes(self.verification),
+                pages.routes(student_pages),
+                receipts_pages.routes(self.verification, platform.pages),
+            ],
             inspection=SubmissionInspection(self.database, platform.log_ends(self.database)),
             recover=[lambda: platform.objects.sweep(older_than_seconds=0)],
             chores=[
@@ -89,8 +98,11 @@ class Submission:
                 ),
                 Chore(name="submission.orphans", every_seconds=ORPHANS_SECONDS, run=self.orphans.sweep),
             ],
-            problems=self.orphans.problems,
+            problems=self._problems,
         )
+
+    def _problems(self) -> Mapping[str, str]:
+        return {**self.orphans.problems(), **self.key_ring.problems()}
 
     def _retaining(self, retention: Retention | None, receipts: SubmissionStore) -> list[Chore]:
         if retention is None:

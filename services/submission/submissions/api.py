@@ -9,6 +9,9 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from services.submission.catalogue.views import CatalogueViews
+from services.submission.receipts.handlers import Verification
+from services.submission.receipts.printing import Sheet, print_receipt
 from services.submission.submissions.domain import Attempt
 from services.submission.submissions.handlers import Accepted, HandIn, Incoming
 from services.submission.submissions.views import SubmissionViews
@@ -46,8 +49,14 @@ class ReceiptOut(BaseModel):
     receipt: str
 
 
-def routes(hand_in: HandIn, views: SubmissionViews, database: Database) -> APIRouter:
-    """The JSON routes of handing in."""
+def routes(
+    hand_in: HandIn,
+    catalogue: CatalogueViews,
+    views: SubmissionViews,
+    verification: Verification,
+    database: Database,
+) -> APIRouter:
+    """The JSON routes of handing in, and the receipts."""
     router = APIRouter(tags=["submission"])
 
     @router.post("/api/v1/assignments/{assignment_id}/submissions", status_code=201)
@@ -74,17 +83,26 @@ def routes(hand_in: HandIn, views: SubmissionViews, database: Database) -> APIRo
         """The receipt as signed: one line, a JWS in compact form."""
         with database.reading() as connection:
             row = views.version(connection, submission_id, student.person_ref)
-        name = f"receipt-{row.assignment_id}-v{row.version}.jws"
-        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        headers = {"content-disposition": f'attachment; filename="{_name_of(row)}.jws"'}
         return Response(row.receipt + "\n", media_type="application/jose", headers=headers)
 
-    @router.get("/.well-known/jwks.json")
-    def jwks() -> dict[str, Any]:
-        """The public keys of all receipts ever signed."""
+    @router.get("/api/v1/submissions/{submission_id}/receipt.pdf")
+    def printed(submission_id: str, student: Student) -> Response:
+        """The receipt to print, tagged for screen readers, with the signed one attached."""
         with database.reading() as connection:
-            return {"keys": views.public_keys(connection)}
+            row = views.version(connection, submission_id, student.person_ref)
+            assignment = catalogue.assignment(connection, row.assignment_id)
+        receipt = verification.genuine(row.receipt)
+        title = assignment.title if assignment else ""
+        pdf = print_receipt(Sheet(receipt=receipt, file_name=row.file_name, assignment_title=title))
+        headers = {"content-disposition": f'inline; filename="{_name_of(row)}.pdf"'}
+        return Response(pdf, media_type="application/pdf", headers=headers)
 
     return router
+
+
+def _name_of(version: Any) -> str:  # noqa: ANN401 - a row
+    return f"receipt-{version.assignment_id}-v{version.version}"
 
 
 def attempt_of(

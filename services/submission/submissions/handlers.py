@@ -11,6 +11,7 @@ from typing import Any
 
 from services.submission.catalogue.domain import Assignment
 from services.submission.catalogue.views import CatalogueViews
+from services.submission.receipts.handlers import KeyRing
 from services.submission.submissions.domain import (
     Attempt,
     KeyReused,
@@ -22,7 +23,6 @@ from services.submission.submissions.domain import (
     cut_off_of,
     too_large,
 )
-from services.submission.submissions.receipts import ReceiptSigner
 from services.submission.submissions.store import SubmissionStore, is_known_key
 from services.submission.upload.media_type import TypeJudge
 from services.submission.upload.names import UNNAMED, clean_name
@@ -97,7 +97,7 @@ class HandIn:
         objects: ObjectStore,
         catalogue: CatalogueViews,
         store: SubmissionStore,
-        signer: ReceiptSigner,
+        signer: KeyRing,
         issuer: str,
     ) -> None:
         self.database = database
@@ -211,7 +211,7 @@ class HandIn:
         self, attempt: Attempt, incoming: Incoming, fact: SubmissionReceived, tx: Transaction
     ) -> Accepted | None:
         """Write and announce the version; None when its key was used for other work in the meantime."""
-        receipt = self.signer.sign(receipt_claims(fact, issuer=self.issuer, simulated=tx.simulated))
+        receipt = self.signer.sign(receipt_claims(fact, issuer=self.issuer, simulated=tx.simulated), tx)
         shared = fact.model_dump(
             include={
                 "work_id",
