@@ -11,7 +11,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
-_MALFORMED = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+NOT_JWS = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What the library raises for headers of the wrong shape, besides its own errors."""
 
 
@@ -39,5 +39,5 @@ def read_signed(text: str, key: OKPKey | KeySet, *, algorithms: Sequence[str]) -
         found = jws.deserialize_compact(text, key, algorithms=list(algorithms))
         headers = found.headers()
         return Signed(typ=headers.get("typ"), key_id=headers.get("kid"), payload=json.loads(found.payload))
-    except _MALFORMED as error:
+    except NOT_JWS as error:
         raise NotSigned from error

@@ -8,6 +8,8 @@ from pathlib import Path
 from services.submission.catalogue.handlers import CatalogueImport
 from services.submission.catalogue.store import CatalogueStore
 from services.submission.catalogue.views import CatalogueViews
+from services.submission.corrections.handlers import Corrections
+from services.submission.corrections.store import CorrectionStore
 from services.submission.inspection import SubmissionInspection
 from services.submission.receipts import api as receipts_api
 from services.submission.receipts import pages as receipts_pages
@@ -69,6 +71,7 @@ class Submission:
             store=OrphanStore(),
             clock=SystemClock(),
         )
+        corrections = Corrections(CorrectionStore(), self.catalogue, self.key_ring, issuer=platform.settings.address)
         student_pages = pages.StudentPages(
             hand_in=self.hand_in,
             catalogue=self.catalogue,
@@ -81,6 +84,7 @@ class Submission:
             database=self.database,
             handlers=RulingHandlers(store).table(),
             topics=[MARKING],
+            timer_handlers=corrections.table(),
             routers=[
                 api.routes(self.hand_in, self.catalogue, self.views, self.verification, self.database),
                 receipts_api.routes(self.verification),

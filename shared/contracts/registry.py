@@ -21,7 +21,7 @@ from shared.contracts.marking import (
 )
 from shared.contracts.notification import NOTIFICATION, DeliveryFailed, DeliverySent
 from shared.contracts.person import PERSON, PersonRecorded
-from shared.contracts.submission import SUBMISSION, SubmissionReceived, SubmissionRefused
+from shared.contracts.submission import SUBMISSION, LatenessCorrected, SubmissionReceived, SubmissionRefused
 
 TOPICS: dict[str, Topic] = {topic.name: topic for topic in (PERSON, CATALOGUE, SUBMISSION, MARKING, NOTIFICATION)}
 
@@ -41,6 +41,7 @@ FACTS: dict[str, type[Fact]] = {
         TutorGroupRecorded,
         SubmissionReceived,
         SubmissionRefused,
+        LatenessCorrected,
         VersionTaken,
         VersionNotTaken,
         ScriptHeld,

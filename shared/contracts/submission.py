@@ -1,4 +1,4 @@
-"""Topic `etma.submission.v1`: work that was received or refused."""
+"""Topic `etma.submission.v1`: work that was received or refused, and lateness that was corrected."""
 
 from __future__ import annotations
 
@@ -58,6 +58,13 @@ class RefusalReason(FactEnum):
     UNKNOWN = "unknown"
 
 
+class CorrectionReason(FactEnum):
+    """Why lateness was ruled on anew."""
+
+    CUT_OFF_MOVED = "cut_off_moved"
+    UNKNOWN = "unknown"
+
+
 class SubmissionReceived(Fact):
     """A version of a piece of work is in the object store and its receipt is signed."""
 
@@ -105,3 +112,28 @@ class SubmissionRefused(Fact):
     reason: RefusalReason
     refused_at: Moment
     cut_off_at: Moment
+
+
+class LatenessCorrected(Fact):
+    """A version stands to the cut-off otherwise than was ruled before; a signed ruling that names its receipt says so.
+
+    `band_before` is the ruling that held until now, by the receipt or by an earlier correction.
+    """
+
+    topic = SUBMISSION
+    key_field = "work_id"
+
+    work_id: str
+    submission_id: str
+    version: int
+    assignment_id: str
+    presentation_id: str
+    person_ref: str
+    receipt_id: str
+    ruling_id: str
+    band_before: Band
+    band: Band
+    cut_off_at: Moment
+    cut_off_revision: int
+    reason: CorrectionReason
+    corrected_at: Moment

@@ -19,14 +19,14 @@ from tests.support.university import ANN, BEN, PAST, Town, running_town
 
 KINDS = {
     "identity": ("persons",),
-    "submission": ("versions", "refusals", "orphans", "assignments", "enrolments", "tutors", "groups"),
+    "submission": ("versions", "refusals", "corrections", "orphans", "assignments", "enrolments", "tutors", "groups"),
     "marking": ("rulings", "scripts", "assignments", "groups", "persons"),
     "notifier": ("obligations", "deliveries", "persons", "assignments"),
     "operations": ("trail", "stages", "stage_counts"),
 }
 STREAMS = [(service, kind) for service, kinds in KINDS.items() for kind in (*kinds, "counters", "outbox")]
 SAYS_NOTHING = "operations"
-NUMBERED = ("versions", "refusals", "rulings", "trail", "outbox")
+NUMBERED = ("versions", "refusals", "corrections", "rulings", "trail", "outbox")
 
 
 @dataclass(frozen=True)

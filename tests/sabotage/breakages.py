@@ -49,6 +49,7 @@ _INSPECTION = "tests/integration/test_inspection_api.py::"
 _AWAY = "tests/integration/test_remote_service.py::"
 _SERVERS = "tests/unit/test_server_processes.py::"
 _WORKER = "tests/integration/test_faust_worker.py::"
+_CORRECTIONS = "tests/integration/test_corrections.py::"
 _RECEIPTS = "tests/integration/test_receipts.py::"
 _RECEIPT_KEYS = "tests/unit/test_receipt_keys.py::"
 _READING = "tests/unit/test_receipt_reading.py::"
@@ -1619,8 +1620,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="receipts: any receipt of the same number confirms",
         file="services/submission/receipts/handlers.py",
-        old="if recorded == statement.text else",
-        new="if recorded else",
+        old=" == statement.text else",
+        new=" else",
         test=_RECEIPTS + "test_a_forgery_under_the_number_of_a_genuine_receipt_is_not_confirmed",
     ),
     Breakage(
@@ -1650,5 +1651,54 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="        timestamp=arrived_at.astimezone(UTC).replace(microsecond=0),\n",
         new="        timestamp=datetime.now(UTC) + (datetime.now(UTC) - arrived_at) * 1000,\n",
         test=_PRINTING + "test_the_same_receipt_is_the_same_file_and_another_is_another",
+    ),
+    Breakage(
+        name="corrections: nobody looks when a cut-off moves",
+        file="services/submission/catalogue/handlers.py",
+        old="                self.timers.set(tx, kind=CUT_OFF_MOVED, ",
+        new='                self.timers.cancel(tx, kind=CUT_OFF_MOVED, key=row["assignment_id"]) or dict(',
+        test=_CORRECTIONS + "test_who_had_handed_in_is_ruled_on_anew_told_once_and_holds_a_signed_ruling",
+    ),
+    Breakage(
+        name="corrections: only the first versions are looked at",
+        file="services/submission/corrections/handlers.py",
+        old="        if len(step.versions) < step.limit:\n",
+        new="        if len(step.versions) <= step.limit:\n",
+        test=_CORRECTIONS + "test_every_version_of_everybody_is_ruled_on_in_steps",
+    ),
+    Breakage(
+        name="corrections: held against the ruling at issue",
+        file="services/submission/corrections/handlers.py",
+        old="Band(version.corrected_band or version.band)",
+        new="Band(version.band)",
+        test=_CORRECTIONS + "test_a_cut_off_that_moves_back_corrects_once_more_and_the_receipt_stays_as_it_was",
+    ),
+    Breakage(
+        name="corrections: no second look",
+        file="services/submission/corrections/handlers.py",
+        old="            if not again:\n",
+        new="            if again or not again:\n",
+        test=_CORRECTIONS + "test_what_was_being_handed_in_while_the_cut_off_moved_is_ruled_on_by_the_second_look",
+    ),
+    Breakage(
+        name="corrections: the tutor is not shown",
+        file="services/marking/allocation/handlers.py",
+        old="        self.scripts.correct(corrected, tx)\n",
+        new="",
+        test=_CORRECTIONS + "test_everybody_who_sees_the_ruling_sees_the_one_in_force",
+    ),
+    Breakage(
+        name="deadlines: received work is refused afterwards",
+        file="services/submission/deadlines/domain.py",
+        old="    if band is not Band.REFUSED:\n",
+        new="    if band:\n",
+        test=_DEADLINES,
+    ),
+    Breakage(
+        name="audit: corrections are shown as anything",
+        file="services/operations/reconciliation/domain/corrected.py",
+        old="            if band != (said.band if said else None):\n",
+        new="            if band and not said:\n",
+        test="tests/integration/test_operations_corrections.py::test_a_damage_is_found",
     ),
 )

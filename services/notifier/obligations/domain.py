@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.contracts import (
+    LatenessCorrected,
     ScriptAllocated,
     ScriptHeld,
     ScriptReallocated,
@@ -26,6 +27,7 @@ class Purpose(StrEnum):
     VERSION_QUESTION = "version_question"
     NEW_SCRIPT = "new_script"
     SCRIPT_MOVED = "script_moved"
+    LATENESS_CORRECTED = "lateness_corrected"
 
 
 DIGEST_PURPOSES = frozenset({Purpose.NEW_SCRIPT, Purpose.SCRIPT_MOVED})
@@ -97,6 +99,20 @@ def refusals(fact: SubmissionRefused) -> list[Duty]:
             work_id=fact.work_id,
             assignment_id=fact.assignment_id,
             parameters={"reason": fact.reason.value},
+        )
+    ]
+
+
+def corrections(fact: LatenessCorrected) -> list[Duty]:
+    """Tell the student how the work stands to the cut-off now."""
+    return [
+        Duty(
+            person_ref=fact.person_ref,
+            purpose=Purpose.LATENESS_CORRECTED,
+            work_id=fact.work_id,
+            assignment_id=fact.assignment_id,
+            submission_id=fact.submission_id,
+            parameters={"version": str(fact.version), "band": fact.band.value},
         )
     ]
 

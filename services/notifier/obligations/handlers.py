@@ -13,6 +13,7 @@ from services.notifier.obligations.domain import Duty, Obligation, ObligationSta
 from services.notifier.obligations.store import ObligationStore, obligation_id_of
 from shared.contracts import (
     Fact,
+    LatenessCorrected,
     PersonRecorded,
     ScriptAllocated,
     ScriptHeld,
@@ -54,6 +55,7 @@ class Obligations:
             PersonRecorded: self.meet,
             SubmissionReceived: self.give_receipts,
             SubmissionRefused: self.tell_refused,
+            LatenessCorrected: self.tell_corrected,
             VersionNotTaken: self.ask,
             ScriptAllocated: self.tell_allocated,
             ScriptReallocated: self.tell_moved,
@@ -76,6 +78,10 @@ class Obligations:
     def tell_refused(self, refused: Sequence[SubmissionRefused], tx: Transaction) -> None:
         """Owe the student the reason."""
         self._owe(refused, domain.refusals, tx)
+
+    def tell_corrected(self, corrected: Sequence[LatenessCorrected], tx: Transaction) -> None:
+        """Owe the student the new ruling."""
+        self._owe(corrected, domain.corrections, tx)
 
     def ask(self, not_taken: Sequence[VersionNotTaken], tx: Transaction) -> None:
         """Owe the student a word, and the tutor a question."""

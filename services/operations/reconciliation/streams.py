@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from services.operations.reconciliation.domain.model import (
     ChainLink,
     Claim,
+    Correction,
     Delivery,
     Event,
     Fact,
@@ -39,6 +40,7 @@ WORK_FACTS = frozenset(
     {
         "SubmissionReceived",
         "SubmissionRefused",
+        "LatenessCorrected",
         "VersionTaken",
         "VersionNotTaken",
         "ScriptHeld",
@@ -71,6 +73,7 @@ STATE_KEYS: Mapping[str, str] = {
 
 VERSION = TypeAdapter(Version)
 REFUSAL = TypeAdapter(Refusal)
+CORRECTION = TypeAdapter(Correction)
 RULING = TypeAdapter(Ruling)
 SCRIPT = TypeAdapter(Script)
 STAGED = TypeAdapter(Staged)

@@ -76,10 +76,16 @@ def _add_verifying(receipts: typer.Typer, open_tools: OpenTools) -> None:
             _print_facts(claims)
         if verdict.trust is Trust.NOTHING:
             _fail(_doubt(verdict), as_json=as_json)
-        if content is not None and _digest(content) != claims["sha256"]:
+        if verdict.ruling and not as_json:
+            typer.echo(
+                f"ruling in force: {verdict.ruling.claims['ruling']}, since {verdict.ruling.claims['corrected_at']}"
+            )
+        if content is not None and _digest(content) != claims.get("sha256"):
             _fail(f"The receipt is genuine, but {content} is not the file that it speaks of.", as_json=as_json)
         if as_json:
-            typer.echo(json.dumps({"genuine": True, "because_of": verdict.trust, "claims": dict(claims)}))
+            ruling = dict(verdict.ruling.claims) if verdict.ruling else None
+            said = {"genuine": True, "because_of": verdict.trust, "claims": dict(claims), "ruling": ruling}
+            typer.echo(json.dumps(said))
         else:
             typer.echo(_praise(verdict, with_content=content is not None))
 

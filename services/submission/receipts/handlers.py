@@ -26,6 +26,7 @@ from services.submission.receipts.domain import (
 )
 from services.submission.receipts.reading import statement_in
 from services.submission.receipts.store import ReceiptKeyStore
+from services.submission.receipts.views import RulingViews
 from shared.database import Context, Database, Transaction
 from shared.errors import NotFound, Rejected, Unavailable
 from shared.keys import KeyFolder, NoKey
@@ -175,10 +176,11 @@ class Records(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """A genuine statement, and what makes it believable."""
+    """A genuine statement, and what makes it believable; of a receipt, also the ruling that corrected it last."""
 
     statement: Statement
     trust: Trust
+    ruling: Statement | None = None
 
 
 def verdict_without_record(statement: Statement) -> Verdict:
@@ -193,21 +195,28 @@ class Verification:
         self.database = database
         self.store = store
         self.records = records
+        self.rulings = RulingViews()
 
     def check(self, offered: bytes) -> Verdict:
         """Of the text of a receipt or of a PDF; raises `BadReceipt`."""
         text = statement_in(offered)
         with self.database.reading() as connection:
             statement = read_statement(text, self._published(connection))
-            return Verdict(statement=statement, trust=self._trust(statement, connection))
+            ruling = self._in_force(str(statement.claims["jti"]), connection)
+            return Verdict(statement=statement, trust=self._trust(statement, connection), ruling=ruling)
 
     def genuine(self, text: str) -> Statement:
         """The statement of this text, whatever became of its key; raises `BadReceipt`."""
         with self.database.reading() as connection:
             return read_statement(text, self._published(connection))
 
-    def issued(self, receipt_id: str) -> Mapping[str, Any]:
-        """The claims of the receipt that was given under this id; raises `NotFound`."""
+    def in_force(self, receipt_id: str) -> Statement | None:
+        """The ruling that corrected last what this receipt says of lateness; None when nothing was corrected."""
+        with self.database.reading() as connection:
+            return self._in_force(receipt_id, connection)
+
+    def issued(self, receipt_id: str) -> Verdict:
+        """The receipt that was given under this id, by the university's own record; raises `NotFound`."""
         try:
             number = str(uuid.UUID(receipt_id.strip()))
         except ValueError as error:
@@ -216,13 +225,18 @@ class Verification:
             text = self.records.receipt(connection, number)
             if text is None:
                 raise NotFound(NO_SUCH_NUMBER)
-            return read_statement(text, self._published(connection)).claims
+            receipt = read_statement(text, self._published(connection))
+            return Verdict(statement=receipt, trust=Trust.RECORD, ruling=self._in_force(number, connection))
 
     def _trust(self, statement: Statement, connection: sa.Connection) -> Trust:
         if statement.doubted_since is None:
             return Trust.SIGNATURE
-        recorded = self.records.receipt(connection, str(statement.claims.get("jti")))
-        return Trust.RECORD if recorded == statement.text else Trust.NOTHING
+        ask = self.records.receipt if statement.type is StatementType.RECEIPT else self.rulings.ruling
+        return Trust.RECORD if ask(connection, str(statement.claims["jti"])) == statement.text else Trust.NOTHING
+
+    def _in_force(self, receipt_id: str, connection: sa.Connection) -> Statement | None:
+        text = self.rulings.in_force(connection, receipt_id)
+        return None if text is None else read_statement(text, self._published(connection))
 
     def published(self) -> list[dict[str, Any]]:
         """The public keys of all receipts ever signed, each with its state."""

@@ -43,11 +43,11 @@ class VerifyPages:
 
     def issued(self, request: Request, receipt_id: str) -> Response:
         """What the university has on record for a receipt, but not whose it is."""
-        claims = self.verification.issued(receipt_id)
-        return self.pages.render(request, "submission/issued.html", claims=claims, moments=_moments(claims))
+        verdict = self.verification.issued(receipt_id)
+        return self.pages.render(request, "submission/issued.html", verdict=verdict, moments=_moments(verdict))
 
     def _render(self, request: Request, *, status_code: int = 200, verdict: Verdict | None, **words: Any) -> Response:  # noqa: ANN401 - for the template
-        moments = _moments(verdict.statement.claims) if verdict else {}
+        moments = _moments(verdict) if verdict else {}
         return self.pages.render(
             request, "submission/verify.html", status_code=status_code, verdict=verdict, moments=moments, **words
         )
@@ -92,5 +92,11 @@ async def _offered(request: Request) -> tuple[bytes, str]:
     return (content, "") if content else (shown.encode("utf-8", "replace"), shown)
 
 
-def _moments(claims: Mapping[str, Any]) -> dict[str, datetime]:
+def _moments(verdict: Verdict) -> dict[str, dict[str, datetime]]:
+    """The moments that the statement claims, and those of the ruling that corrected it."""
+    found = {"statement": verdict.statement, "ruling": verdict.ruling}
+    return {name: _moments_in(statement.claims) for name, statement in found.items() if statement}
+
+
+def _moments_in(claims: Mapping[str, Any]) -> dict[str, datetime]:
     return {name: datetime.fromisoformat(value) for name, value in claims.items() if name.endswith("_at")}

@@ -20,6 +20,7 @@ from shared.web.moments import describe_moment
 from shared.web.pages import describe_size, describe_state
 
 ATTACHED = "receipt.jws"
+ATTACHED_RULING = "ruling.jws"
 
 _TEMPLATE = (Path(__file__).parent / "templates" / "receipt.typ").read_bytes()
 _LATIN = frozenset(map(chr, [*range(0x20, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x180)]))
@@ -36,9 +37,10 @@ _ADVICE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """What is printed: the receipt, and what it does not hold itself."""
+    """What is printed: the receipt, the ruling that corrected it last, and what they do not hold themselves."""
 
     receipt: Statement
+    ruling: Statement | None = None
     file_name: str
     assignment_title: str
 
@@ -76,17 +78,25 @@ def _data(sheet: Sheet, *, name: str, title: str) -> dict[str, object]:
     return {
         "title": f"Receipt for version {claims['version']} of {claims['assignment']}",
         "promise": _PROMISE,
-        "facts": _facts(sheet.receipt, name=name, title=title),
+        "facts": _facts(sheet, name=name, title=title),
         "code": _qr_code(address_of(sheet.receipt)),
         "code_alt": f"QR code with the address {address_of(sheet.receipt)}",
         "advice": _ADVICE,
         "address": address_of(sheet.receipt),
-        "files": [{"name": ATTACHED, "text": sheet.receipt.text, "description": "The signed receipt, a JWS"}],
+        "files": _files(sheet),
     }
 
 
-def _facts(receipt: Statement, *, name: str, title: str) -> list[dict[str, object]]:
-    claims = receipt.claims
+def _files(sheet: Sheet) -> list[dict[str, str]]:
+    receipt = {"name": ATTACHED, "text": sheet.receipt.text, "description": "The signed receipt, a JWS"}
+    if sheet.ruling is None:
+        return [receipt]
+    words = "The signed ruling that corrects it, a JWS"
+    return [receipt, {"name": ATTACHED_RULING, "text": sheet.ruling.text, "description": words}]
+
+
+def _facts(sheet: Sheet, *, name: str, title: str) -> list[dict[str, object]]:
+    claims = sheet.receipt.claims
     moments = {each: describe_moment(datetime.fromisoformat(claims[each])) for each in claims if each.endswith("_at")}
     words = {
         "Receipt number": claims["jti"],
@@ -103,11 +113,22 @@ def _facts(receipt: Statement, *, name: str, title: str) -> list[dict[str, objec
         "Ruling at issue": describe_state(claims["ruling"]),
     }
     notes = {"Note": "Simulated: issued in a replay, not by a student."} if claims.get("simulated") else {}
-    codes = {"SHA-256 of the file": claims["sha256"], "Key of the signature": receipt.key_id}
+    codes = {"SHA-256 of the file": claims["sha256"], "Key of the signature": sheet.receipt.key_id}
     return [
-        *({"name": each, "value": value, "code": False} for each, value in (words | notes).items()),
+        *({"name": each, "value": value, "code": False} for each, value in (words | _ruling(sheet) | notes).items()),
         *({"name": each, "value": value, "code": True} for each, value in codes.items()),
     ]
+
+
+def _ruling(sheet: Sheet) -> dict[str, str]:
+    """What holds instead of the ruling at issue."""
+    if sheet.ruling is None:
+        return {}
+    claims = sheet.ruling.claims
+    cut_off_at, corrected_at = (datetime.fromisoformat(claims[each]) for each in ("cut_off_at", "corrected_at"))
+    moved = f"the cut-off was moved to {describe_moment(cut_off_at)}"
+    words = f"{describe_state(claims['ruling'])}: {moved}. Corrected {describe_moment(corrected_at)}; signed ruling in "
+    return {"Ruling now": f"{words}{ATTACHED_RULING}"}
 
 
 def _qr_code(address: str) -> str:

@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
-from services.submission.receipts.domain import BadReceipt
+from services.submission.receipts.domain import BadReceipt, StatementType, claimed_type
 
 OFFERED_BYTES = 1024 * 1024
 """The most that is taken."""
@@ -60,13 +60,14 @@ def statement_in(offered: bytes) -> str:
 
 
 def _attached(pdf: bytes) -> str:
+    """The receipt, beside which a ruling may be attached; else the only text that there is."""
     found = dict.fromkeys(_statements(pdf))
-    if len(found) > 1:
-        raise Unreadable("This PDF has more than one signed text attached. Check each by itself.")
-    if not found:
+    receipts = [text for text in found if claimed_type(text) == StatementType.RECEIPT] or list(found)
+    if len(receipts) > 1:
+        raise Unreadable("This PDF has more than one receipt attached. Check each by itself.")
+    if not receipts:
         raise Unreadable(_why_empty(pdf))
-    (text,) = found
-    return text
+    return receipts[0]
 
 
 def _statements(pdf: bytes) -> Iterator[str]:

@@ -27,6 +27,27 @@ receipt_key_table = sa.Table(
     sa.CheckConstraint("(revoked_at IS NULL) = (revoked_since IS NULL)", name="revoked_since_a_moment"),
 )
 
+ruling_statement_table = sa.Table(
+    "ruling_statement",
+    metadata,
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("ruling_id", sa.Text, nullable=False, unique=True),
+    sa.Column("receipt_id", sa.Text, nullable=False),
+    sa.Column("submission_id", sa.Text, nullable=False),
+    sa.Column("work_id", sa.Text, nullable=False),
+    sa.Column("band_before", sa.Text, nullable=False),
+    sa.Column("band", sa.Text, nullable=False),
+    sa.Column("cut_off_at", UtcDateTime, nullable=False),
+    sa.Column("cut_off_revision", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("corrected_at", UtcDateTime, nullable=False),
+    sa.Column("statement", sa.Text, nullable=False),
+    sa.CheckConstraint("band <> band_before", name="ruling_changes_something"),
+    sa.UniqueConstraint("submission_id", "cut_off_revision", name="one_ruling_for_a_cut_off"),
+    sa.Index("ix_ruling_statement_receipt", "receipt_id", "position"),
+    sqlite_autoincrement=True,
+)
+
 
 class ReceiptKeyStore:
     """Writes inside the caller's transaction."""

@@ -18,7 +18,7 @@ from services.submission.submissions.views import SubmissionViews
 from services.submission.upload.multipart import BadUpload, MultipartFile
 from shared.contracts import Band, Channel
 from shared.database import Database
-from shared.errors import Rejected
+from shared.errors import NotFound, Rejected
 from shared.web.envelope import lift_body_limit
 from shared.web.sessions import check_form, require
 from shared.web.tokens import Principal
@@ -86,6 +86,17 @@ def routes(
         headers = {"content-disposition": f'attachment; filename="{_name_of(row)}.jws"'}
         return Response(row.receipt + "\n", media_type="application/jose", headers=headers)
 
+    @router.get("/api/v1/submissions/{submission_id}/ruling")
+    def ruling(submission_id: str, student: Student) -> Response:
+        """The signed ruling that corrected last what the receipt says of lateness: one line, a JWS in compact form."""
+        with database.reading() as connection:
+            row = views.version(connection, submission_id, student.person_ref)
+        in_force = verification.in_force(row.receipt_id)
+        if in_force is None:
+            raise NotFound("Nothing was corrected: what the receipt says of lateness holds.")
+        headers = {"content-disposition": f'attachment; filename="{_name_of(row)}-ruling.jws"'}
+        return Response(in_force.text + "\n", media_type="application/jose", headers=headers)
+
     @router.get("/api/v1/submissions/{submission_id}/receipt.pdf")
     def printed(submission_id: str, student: Student) -> Response:
         """The receipt to print, tagged for screen readers, with the signed one attached."""
@@ -94,7 +105,8 @@ def routes(
             assignment = catalogue.assignment(connection, row.assignment_id)
         receipt = verification.genuine(row.receipt)
         title = assignment.title if assignment else ""
-        pdf = print_receipt(Sheet(receipt=receipt, file_name=row.file_name, assignment_title=title))
+        ruling = verification.in_force(row.receipt_id)
+        pdf = print_receipt(Sheet(receipt=receipt, ruling=ruling, file_name=row.file_name, assignment_title=title))
         headers = {"content-disposition": f'inline; filename="{_name_of(row)}.pdf"'}
         return Response(pdf, media_type="application/pdf", headers=headers)
 

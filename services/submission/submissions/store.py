@@ -43,6 +43,8 @@ version_table = sa.Table(
     sa.Column("ruling_reason", sa.Text),
     sa.Column("collected_at", UtcDateTime),
     sa.Column("retained_until", UtcDateTime),
+    sa.Column("corrected_band", sa.Text),
+    sa.Index("ix_version_assignment", "assignment_id", "position"),
     sa.UniqueConstraint("work_id", "version", name="version_number"),
     sa.UniqueConstraint("submitted_by", "idempotency_key", name="version_idempotency"),
     sqlite_autoincrement=True,

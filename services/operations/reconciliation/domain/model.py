@@ -123,6 +123,7 @@ class Version:
     ruling: str | None
     ruling_reason: str | None
     collected_at: datetime | None
+    corrected_band: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,6 +157,19 @@ class Refusal:
     submitted_by: str
     reason: str
     refused_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Correction:
+    """A ruling that corrected lateness, as its row in submission says."""
+
+    position: str
+    ruling_id: str
+    submission_id: str
+    work_id: str
+    band: str
+    cut_off_revision: int
+    corrected_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,6 +218,7 @@ class Fact:
     cut_off_revision: int | None = None
     receipt_id: str | None = None
     refusal_id: str | None = None
+    ruling_id: str | None = None
     refused_at: datetime | None = None
     reason: str | None = None
     waits_for: str | None = None
@@ -254,6 +269,7 @@ class Ruling:
     band: str
     arrived_at: datetime
     ruled_at: datetime
+    corrected_band: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,12 +30,14 @@ class Owed:
 def owed_by(fact: Fact) -> Sequence[Owed]:
     """Whom a fact obliges us to tell, and what.
 
-    A receipt goes to the student and to whoever handed in for the student; a version that was not taken to the
-    student, and as a question to the tutor; a new script to its tutor, a moved or held one also to the tutor it left.
+    A receipt goes to the student and to whoever handed in for the student; a corrected ruling on lateness to the
+    student; a version that was not taken to the student, and as a question to the tutor; a new script to its tutor, a
+    moved or held one also to the tutor it left.
     """
     owed: Mapping[str, Sequence[tuple[str | None, str]]] = {
         "SubmissionReceived": [(fact.person_ref, "receipt"), (fact.submitted_by, "receipt")],
         "SubmissionRefused": [(fact.person_ref, "refused")],
+        "LatenessCorrected": [(fact.person_ref, "lateness_corrected")],
         "ScriptHeld": [(fact.from_tutor_ref, "script_moved")],
         "ScriptAllocated": [(fact.tutor_ref, "new_script")],
         "ScriptReallocated": [(fact.tutor_ref, "new_script"), (fact.from_tutor_ref, "script_moved")],
