@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from services.intake.catalogue import take_in
 from services.submission.upload.store import orphan_table
 from shared.errors import EtmaError
 from shared.inspection import BadPosition, Inspection, UnknownKind
 from shared.web.remote_inspection import RemoteInspection
 from tests.support.elsewhere import elsewhere
-from tests.support.university import ANN, BEN, PAST, Town, running_town
+from tests.support.university import ANN, BEN, PAST, Town, running_town, university_due
 
 KINDS = {
     "identity": ("persons",),
@@ -66,6 +67,7 @@ def fill(town: Town) -> None:
     with town.system.submission.database.transaction() as tx:
         orphan = {"object_key": "work/é", "object_version": "1", "first_seen_at": tx.now}
         tx.connection.execute(sa.insert(orphan_table), orphan)
+    take_in(town.system, university_due(days=-30))
     town.settle()
 
 

@@ -14,14 +14,13 @@ import sqlalchemy as sa
 
 from services.intake.catalogue import take_in
 from services.submission.catalogue.domain import CUT_OFF_MOVED
-from services.submission.catalogue.university import University
 from services.submission.corrections import handlers
 from services.submission.receipts.domain import StatementType
 from services.submission.receipts.store import ruling_statement_table
 from services.submission.submissions.store import version_table
 from shared.contracts import LatePolicy
 from shared.messaging.tables import timer
-from tests.support.university import ANN, BEN, CY, PDF, TUTOR, Town, running_town, small_university, time_today
+from tests.support.university import ANN, BEN, CY, PDF, TUTOR, Town, running_town, university_due
 
 LONG_AGO = -30
 
@@ -33,19 +32,8 @@ def town(tmp_path: Path) -> Iterator[Town]:
         yield town
 
 
-def university(*, days: int, policy: LatePolicy = LatePolicy.REFUSE, title: str = "Open") -> University:
-    """The small one, with its open assignment's cut-off so many days from today."""
-    usual = small_university()
-    (module,) = usual.modules
-    (presentation,) = module.presentations
-    changes = {"cut_off": time_today() + timedelta(days=days), "late_policy": policy, "title": title}
-    first, *others = presentation.assignments
-    moved = presentation.model_copy(update={"assignments": (first.model_copy(update=changes), *others)})
-    return usual.model_copy(update={"modules": (module.model_copy(update={"presentations": (moved,)}),)})
-
-
 def move(town: Town, *, days: int, policy: LatePolicy = LatePolicy.REFUSE) -> None:
-    take_in(town.system, university(days=days, policy=policy))
+    take_in(town.system, university_due(days=days, policy=policy))
     town.settle()
 
 
@@ -117,7 +105,7 @@ def test_what_changes_no_ruling_is_said_to_nobody(town: Town) -> None:
     town.hand_in(ANN)
     town.settle()
     move(town, days=30)
-    take_in(town.system, university(days=30, title="Another title"))
+    take_in(town.system, university_due(days=30, title="Another title"))
     town.settle()
     assert corrections(town) == []
     assert town.audit().violations == []
@@ -125,7 +113,7 @@ def test_what_changes_no_ruling_is_said_to_nobody(town: Town) -> None:
 
 def test_only_a_cut_off_that_moved_is_looked_at(town: Town) -> None:
     town.hand_in(ANN)
-    take_in(town.system, university(days=20, title="Another title"))
+    take_in(town.system, university_due(days=20, title="Another title"))
     with town.system.submission.database.reading() as connection:
         assert connection.execute(sa.select(timer.c.key).where(timer.c.kind == CUT_OFF_MOVED)).all() == []
 
