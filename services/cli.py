@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import signal
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -18,11 +15,11 @@ from services.opening import opened, opened_or_new
 from services.operations.commands import add_commands
 from services.persons.commands import add_persons
 from services.replay.commands import add_replay
-from services.submission.submissions.receipts import BadReceipt, verify
+from services.submission.receipts.commands import add_receipts
 from services.system import HISTORIES
-from services.tools import operations_tools
+from services.tools import operations_tools, receipt_tools
 from services.topics import add_topics
-from shared.errors import EtmaError, Rejected
+from shared.errors import EtmaError
 from shared.observability.logs import configure_logs
 from shared.settings import Settings, load_settings
 from shared.web.server import server_of
@@ -39,15 +36,6 @@ DEMO_ROLES = {
     "operations": "sees where every piece of work is",
     "admin": "gives and withdraws roles",
 }
-receipts = typer.Typer(no_args_is_help=True, help="Look at receipts.")
-app.add_typer(receipts, name="receipt")
-
-
-class BadKeys(Rejected):
-    """The file with public keys cannot be read, so that nothing can be said about the receipt."""
-
-    code = "bad_keys"
-    title = "The public keys cannot be read"
 
 
 def main() -> None:
@@ -118,47 +106,9 @@ def token(
         typer.echo(system.identity.sessions.sign_in(role=role, identifier=person, hours=hours))
 
 
-@receipts.command(name="verify")
-def verify_receipt(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A saved receipt.")],
-    *,
-    content: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="The file handed in.")] = None,
-    jwks: Annotated[Path | None, typer.Option(exists=True, help="Public keys; default: those of this system.")] = None,
-) -> None:
-    """Check a receipt's signature, and with --content that it speaks of this very file. Exit 1 when not."""
-    try:
-        claims = verify(file.read_text(encoding="utf-8", errors="replace"), _public_keys(jwks))
-    except BadReceipt as error:
-        _fail(f"Not genuine: {error.detail}")
-    for name, value in claims.items():
-        typer.echo(f"{name}: {value}")
-    if content is not None and hashlib.sha256(content.read_bytes()).hexdigest() != claims["sha256"]:
-        _fail(f"The receipt is genuine, but {content} is not the file that it speaks of.")
-    typer.echo("Genuine." if content is None else "Genuine, and the file is the one that was handed in.")
-
-
-def _public_keys(jwks: Path | None) -> list[dict[str, Any]]:
-    if jwks is not None:
-        return _keys_in(jwks)
-    with opened() as system, system.submission.database.reading() as connection:
-        return system.submission.views.public_keys(connection)
-
-
-def _keys_in(jwks: Path) -> list[dict[str, Any]]:
-    try:
-        return list(json.loads(jwks.read_bytes())["keys"])
-    except (ValueError, KeyError, TypeError) as error:
-        detail = f"{jwks} is no JSON Web Key Set. The university publishes it at /.well-known/jwks.json."
-        raise BadKeys(detail) from error
-
-
-def _fail(words: str) -> NoReturn:
-    typer.echo(words, err=True)
-    raise typer.Exit(1)
-
-
 add_imports(app, opened_or_new)
 add_commands(app, operations_tools)
+add_receipts(app, receipt_tools)
 add_replay(app)
 add_topics(app)
 add_persons(app, opened)

@@ -23,7 +23,7 @@ class NoData(Rejected):
 def opened() -> Iterator[System]:
     """The system on its data folder, without its loops; raises `NoData` when there is none."""
     settings = load_settings()
-    if not has_data(settings.data_dir):
+    if not (settings.submission_database_url or has_data(settings.data_dir)):
         detail = f"{settings.data_dir.absolute()} holds no data. Set ETMA_DATA_DIR to the folder of the running system."
         raise NoData(detail)
     with opened_or_new(settings) as system:

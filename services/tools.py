@@ -13,7 +13,8 @@ from services.opening import opened
 from services.operations.commands import Tools
 from services.operations.dead_letters.handlers import DeadLetterDesk
 from services.operations.reconciliation.handlers import Audit
-from services.submission.submissions.receipts import verify
+from services.submission.receipts.commands import Tools as ReceiptTools
+from services.submission.receipts.domain import verify
 from services.system import System
 from shared.inspection import Inspection
 from shared.messaging.dead_letters import DeadLetters
@@ -46,6 +47,13 @@ def operations_tools() -> Iterator[Tools]:
 
 
 @contextmanager
+def receipt_tools() -> Iterator[ReceiptTools]:
+    """Tools for receipts and their keys, by the database and the folder of keys that the settings name."""
+    with opened() as system:
+        yield ReceiptTools(key_ring=system.submission.key_ring, verification=system.submission.verification)
+
+
+@contextmanager
 def _tools_here() -> Iterator[Tools]:
     with opened() as system:
         yield tools_of(system)
@@ -53,8 +61,7 @@ def _tools_here() -> Iterator[Tools]:
 
 def tools_of(system: System) -> Tools:
     """Tools for services that are composed in this process."""
-    with system.submission.database.reading() as connection:
-        keys = system.submission.views.public_keys(connection)
+    keys = system.submission.verification.published()
     return _tools(system.platform, system.inspections(), system.dead_letters(), keys)
 
 

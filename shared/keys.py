@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from joserfc.errors import JoseError
@@ -15,6 +15,7 @@ from joserfc.jwk import OKPKey
 
 from shared.disk import make_folder_durably, put_first_durably
 from shared.errors import Rejected
+from shared.signatures import key_id_of
 
 SECRET_BYTES = 32
 
@@ -24,6 +25,43 @@ class NoKey(Rejected):
 
     code = "no_key"
     title = "A key cannot be had"
+
+
+class KeyFolder:
+    """Private Ed25519 keys that replace one another: `<name>.json`, made when there is none, and `<name>-*.json`.
+
+    Several processes may use one folder. Which of its keys signs is not decided here.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._read: dict[Path, OKPKey] = {}
+        if not self._paths():
+            load_or_create_key(folder / f"{name}.json")
+
+    def held(self) -> Mapping[str, OKPKey]:
+        """The keys by their ids, in the order of their files' names; a file is read once. Raises `NoKey`."""
+        for path in self._paths():
+            if path not in self._read:
+                self._read[path] = load_or_create_key(path)
+        return {key_id_of(key): key for key in self._read.values()}
+
+    def add(self) -> str:
+        """Make one more key, durably; its id. Raises `NoKey`."""
+        key = OKPKey.generate_key("Ed25519", auto_kid=True)
+        put_key(key, self._folder, self._name)
+        return key_id_of(key)
+
+    def _paths(self) -> list[Path]:
+        return sorted([*self._folder.glob(f"{self._name}.json"), *self._folder.glob(f"{self._name}-*.json")])
+
+
+def put_key(key: OKPKey, folder: Path, name: str) -> Path:
+    """Put a key into a folder, durably, under a name at which a `KeyFolder` of it finds it. Raises `NoKey`."""
+    path = folder / f"{name}-{key_id_of(key)}.json"
+    _load_or_create(path, lambda: _written(key))
+    return path
 
 
 def load_or_create_key(path: Path) -> OKPKey:
@@ -50,7 +88,11 @@ def _not_private(path: Path) -> NoKey:
 
 
 def _new_key() -> bytes:
-    return json.dumps(OKPKey.generate_key("Ed25519", auto_kid=True).as_dict(private=True)).encode("ascii")
+    return _written(OKPKey.generate_key("Ed25519", auto_kid=True))
+
+
+def _written(key: OKPKey) -> bytes:
+    return json.dumps(key.as_dict(private=True)).encode("ascii")
 
 
 def _load_or_create(path: Path, make: Callable[[], bytes]) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 from shared.clock import Clock, SystemClock
 from shared.contracts import Topic
 from shared.database import Database
-from shared.keys import load_or_create_key, load_or_create_secret
+from shared.keys import KeyFolder, load_or_create_key, load_or_create_secret
 from shared.messaging.bus import Bus, LogEnds
 from shared.messaging.consumer import Consumer
 from shared.messaging.observed_ends import ObservedEnds
@@ -58,7 +58,7 @@ class Platform:
         self.clock = _clock(settings)
         self.service_tokens = ServiceTokens(load_or_create_key(settings.keys / "service.json"), self.clock)
         self.form_secret = load_or_create_secret(settings.keys / "forms.secret")
-        self.receipt_key = load_or_create_key(settings.keys / "receipt.json")
+        self.receipt_keys = KeyFolder(settings.keys, "receipt")
         self.pages = Pages(templates, demo=settings.demo)
         self._databases: list[Database] = []
         self._remotes: list[RemoteService] = []

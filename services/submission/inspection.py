@@ -1,7 +1,7 @@
 """What submission tells operations.
 
-Kinds `versions`, `refusals` and `orphans`, of the catalogue `assignments`, `enrolments`, `tutors` and `groups`, and
-`outbox` and `counters`.
+Kinds `versions`, `refusals`, `corrections` and `orphans`, of the catalogue `assignments`, `enrolments`, `tutors` and
+`groups`, and `outbox` and `counters`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from services.submission.catalogue.store import (
     group_table,
     tutor_table,
 )
+from services.submission.receipts.store import ruling_statement_table
 from services.submission.submissions.store import refusal_table, version_table
 from services.submission.upload.store import orphan_table
 from shared.database import Database
@@ -24,7 +25,7 @@ from shared.inspection import MESSAGING_KINDS, PAGE, check_kind, messaging_statu
 from shared.messaging.bus import LogEnds
 
 _HIDDEN = frozenset({"file_name", "idempotency_key"})
-_NUMBERED = {"versions": version_table, "refusals": refusal_table}
+_NUMBERED = {"versions": version_table, "refusals": refusal_table, "corrections": ruling_statement_table}
 _CATALOGUE = {
     "assignments": assignment_table,
     "enrolments": enrolment_table,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services.submission.catalogue.handlers import CatalogueImport
 from services.submission.catalogue.store import CatalogueStore
 from services.submission.catalogue.views import CatalogueViews
+from services.submission.corrections.handlers import Corrections
+from services.submission.corrections.store import CorrectionStore
 from services.submission.inspection import SubmissionInspection
+from services.submission.receipts import api as receipts_api
+from services.submission.receipts import pages as receipts_pages
+from services.submission.receipts.handlers import KeyRing, Verification
+from services.submission.receipts.store import ReceiptKeyStore
 from services.submission.resumable import api as resumable_api
 from services.submission.resumable import pages as resumable_pages
 from services.submission.resumable.checking import Checking, CheckingLoop
@@ -17,8 +23,7 @@ from services.submission.resumable.handlers import Uploads
 from services.submission.resumable.leases import Leases
 from services.submission.resumable.store import UploadStore
 from services.submission.submissions import api, pages
-from services.submission.submissions.handlers import HandIn, RulingHandlers
-from services.submission.submissions.receipts import ReceiptSigner
+from services.submission.submissions.handlers import HandIn, RulingHandlers, Showing
 from services.submission.submissions.store import SubmissionStore
 from services.submission.submissions.views import SubmissionViews
 from services.submission.upload.handlers import OrphanSweep, Retaining
@@ -46,7 +51,7 @@ EXPIRE_SECONDS = 60.0
 RETAIN_SECONDS = 10.0
 """How often the objects of new versions are locked against deletion, where the store can do that."""
 
-TEMPLATES = (Path(__file__).parent / "submissions" / "templates",)
+TEMPLATES = tuple(Path(__file__).parent / each / "templates" for each in ("submissions", "receipts"))
 
 
 class Submission:
@@ -58,15 +63,16 @@ class Submission:
         self.views = SubmissionViews()
         self.catalogue_import = CatalogueImport(CatalogueStore())
         store = SubmissionStore()
-        signer = ReceiptSigner(platform.receipt_key)
-        with self.database.transaction() as tx:
-            store.keep_key(signer.key_id, signer.public_jwk(), tx)
+        keys = ReceiptKeyStore()
+        self.key_ring = KeyRing(platform.receipt_keys, keys, self.database)
+        self.key_ring.open()
+        self.verification = Verification(self.database, keys, self.views)
         self.hand_in = HandIn(
             database=self.database,
             objects=platform.objects,
             catalogue=self.catalogue,
             store=store,
-            signer=signer,
+            signer=self.key_ring,
             issuer=platform.settings.address,
         )
         self.upload_store = UploadStore()
@@ -86,6 +92,7 @@ class Submission:
             store=OrphanStore(),
             clock=SystemClock(),
         )
+        corrections = Corrections(CorrectionStore(), self.catalogue, self.key_ring, issuer=platform.settings.address)
         student_pages = pages.StudentPages(
             hand_in=self.hand_in,
             catalogue=self.catalogue,
@@ -94,15 +101,18 @@ class Submission:
             database=self.database,
             pages=platform.pages,
         )
+        showing = Showing(self.database, self.catalogue, self.views)
         self.service = Service(
             name=NAME,
             database=self.database,
             handlers=RulingHandlers(store).table(),
             topics=[MARKING],
-            timer_handlers=self.uploads.timer_handlers(),
+            timer_handlers={**self.uploads.timer_handlers(), **corrections.table()},
             routers=[
-                api.routes(self.hand_in, self.views, self.database),
+                api.routes(self.hand_in, showing, self.verification),
+                receipts_api.routes(self.verification),
                 pages.routes(student_pages),
+                receipts_pages.routes(self.verification, platform.pages),
                 resumable_api.tus_routes(self.uploads),
                 resumable_api.routes(self.uploads),
                 resumable_pages.routes(self.uploads, student_pages),
@@ -125,7 +135,7 @@ class Submission:
                 *self._clearing(),
                 Chore(name="submission.orphans", every_seconds=ORPHANS_SECONDS, run=self.orphans.sweep),
             ],
-            problems=self.orphans.problems,
+            problems=self._problems,
         )
 
     def _clearing(self) -> list[Chore]:
@@ -135,6 +145,9 @@ class Submission:
             Chore(name="submission.ended_uploads", every_seconds=SWEEP_SECONDS, run=self.clearing.forget),
             Chore(name="submission.staging", every_seconds=SWEEP_SECONDS, run=self.clearing.sweep),
         ]
+
+    def _problems(self) -> Mapping[str, str]:
+        return {**self.orphans.problems(), **self.key_ring.problems()}
 
     def _retaining(self, retention: Retention | None, receipts: SubmissionStore) -> list[Chore]:
         if retention is None:

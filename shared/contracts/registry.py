@@ -23,7 +23,13 @@ from shared.contracts.marking import (
 )
 from shared.contracts.notification import NOTIFICATION, DeliveryFailed, DeliverySent
 from shared.contracts.person import PERSON, PersonRecorded
-from shared.contracts.submission import SUBMISSION, SubmissionReceived, SubmissionRefused, UploadLapsed
+from shared.contracts.submission import (
+    SUBMISSION,
+    LatenessCorrected,
+    SubmissionReceived,
+    SubmissionRefused,
+    UploadLapsed,
+)
 
 TOPICS: dict[str, Topic] = {topic.name: topic for topic in (PERSON, CATALOGUE, SUBMISSION, MARKING, NOTIFICATION)}
 
@@ -44,6 +50,7 @@ FACTS: dict[str, type[Fact]] = {
         SubmissionReceived,
         SubmissionRefused,
         UploadLapsed,
+        LatenessCorrected,
         VersionTaken,
         VersionNotTaken,
         LaterVersionTaken,

@@ -1,4 +1,6 @@
-"""Topic `etma.submission.v1`: work that was received or refused, or came and was not handed in."""
+"""Topic `etma.submission.v1`: work that was received or refused, or came and was not handed in, and lateness
+that was corrected.
+"""
 
 from __future__ import annotations
 
@@ -55,6 +57,13 @@ class RefusalReason(FactEnum):
     WRONG_TYPE = "wrong_type"
     NAME_TOO_LONG = "name_too_long"
     PAPER_ONLY = "paper_only"
+    UNKNOWN = "unknown"
+
+
+class CorrectionReason(FactEnum):
+    """Why lateness was ruled on anew."""
+
+    CUT_OFF_MOVED = "cut_off_moved"
     UNKNOWN = "unknown"
 
 
@@ -121,3 +130,28 @@ class SubmissionRefused(Fact):
     reason: RefusalReason
     refused_at: Moment
     cut_off_at: Moment
+
+
+class LatenessCorrected(Fact):
+    """A version stands to the cut-off otherwise than was ruled before; a signed ruling that names its receipt says so.
+
+    `band_before` is the ruling that held until now, by the receipt or by an earlier correction.
+    """
+
+    topic = SUBMISSION
+    key_field = "work_id"
+
+    work_id: str
+    submission_id: str
+    version: int
+    assignment_id: str
+    presentation_id: str
+    person_ref: str
+    receipt_id: str
+    ruling_id: str
+    band_before: Band
+    band: Band
+    cut_off_at: Moment
+    cut_off_revision: int
+    reason: CorrectionReason
+    corrected_at: Moment

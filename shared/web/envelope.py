@@ -48,6 +48,11 @@ class BodyTooLarge(HTTPException):
         super().__init__(413)
 
 
+def set_body_limit(request: Request, size_bytes: int) -> None:
+    """Let the body have so many bytes; `BodyTooLarge` comes out of reading it."""
+    request.state.body_bytes = size_bytes
+
+
 def lift_body_limit(request: Request) -> None:
     """Let the body be of any size: for a route that reads it piece by piece and has limits of its own."""
     request.state.body_bytes = None

@@ -100,6 +100,7 @@ RIGHTS: Final[Table] = {
     # submission
     "GET /": PUBLIC,
     "GET /verify": PUBLIC,
+    "GET /verify/{receipt_id}": PUBLIC,
     "POST /verify": PUBLIC,
     "GET /.well-known/jwks.json": PUBLIC,
     "GET /work": _STUDENT,
@@ -119,6 +120,8 @@ RIGHTS: Final[Table] = {
     "POST /uploads/{upload_id}/confirm": _STUDENT,
     "GET /receipts/{submission_id}": _STUDENT,
     "GET /api/v1/submissions/{submission_id}/receipt": _RECEIPT,
+    "GET /api/v1/submissions/{submission_id}/receipt.pdf": _RECEIPT,
+    "GET /api/v1/submissions/{submission_id}/ruling": _RECEIPT,
     # marking
     "GET /tutor": _TUTOR,
     "GET /tutor/scripts/{work_id}": _TUTOR,

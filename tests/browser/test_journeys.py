@@ -80,6 +80,24 @@ def test_a_student_hands_in_and_checks_the_receipt(page: Page, tmp_path: Path) -
     expect(page.get_by_role("heading", name="This receipt is not genuine")).to_be_visible()
 
 
+def test_a_printed_receipt_is_checked_by_its_file_and_by_its_number(page: Page, tmp_path: Path) -> None:
+    sign_in(page, STUDENT, "student")
+    hand_in(page, tmp_path)
+    number = page.locator("dt", has_text="Receipt number").locator("xpath=following-sibling::dd[1]").text_content()
+    address = page.get_by_role("link", name="Receipt to print (PDF)").get_attribute("href") or ""
+    printed = page.request.get(address).body()
+    page.get_by_role("link", name="Check a receipt").first.click()
+    page.get_by_label("The receipt as a file").set_input_files(
+        {"name": "receipt.pdf", "mimeType": "application/pdf", "buffer": printed}
+    )
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("heading", name="This receipt is genuine")).to_be_visible()
+    check(page)
+    page.goto(f"/verify/{number}")
+    expect(page.get_by_role("heading", name="This receipt is on record")).to_be_visible()
+    check(page)
+
+
 def test_a_wrong_file_is_explained_and_can_be_put_right(page: Page, tmp_path: Path) -> None:
     sign_in(page, STUDENT, "student")
     hand_in(page, tmp_path, content=b"\x7fELF" + bytes(50))

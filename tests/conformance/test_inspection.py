@@ -10,23 +10,24 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from services.intake.catalogue import take_in
 from services.submission.upload.store import orphan_table
 from shared.errors import EtmaError
 from shared.inspection import BadPosition, Inspection, UnknownKind
 from shared.web.remote_inspection import RemoteInspection
 from tests.support.elsewhere import elsewhere
-from tests.support.university import ANN, BEN, OTHER_TUTOR, PAST, PDF, Town, running_town
+from tests.support.university import ANN, BEN, OTHER_TUTOR, PAST, PDF, Town, running_town, university_due
 
 KINDS = {
     "identity": ("persons",),
-    "submission": ("versions", "refusals", "orphans", "assignments", "enrolments", "tutors", "groups"),
+    "submission": ("versions", "refusals", "corrections", "orphans", "assignments", "enrolments", "tutors", "groups"),
     "marking": ("rulings", "scripts", "questions", "assignments", "groups", "persons"),
     "notifier": ("obligations", "deliveries", "persons", "assignments"),
     "operations": ("trail", "stages", "stage_counts"),
 }
 STREAMS = [(service, kind) for service, kinds in KINDS.items() for kind in (*kinds, "counters", "outbox")]
 SAYS_NOTHING = "operations"
-NUMBERED = ("versions", "refusals", "rulings", "questions", "trail", "outbox")
+NUMBERED = ("versions", "refusals", "corrections", "rulings", "questions", "trail", "outbox")
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def fill(town: Town) -> None:
     with town.system.submission.database.transaction() as tx:
         orphan = {"object_key": "work/é", "object_version": "1", "first_seen_at": tx.now}
         tx.connection.execute(sa.insert(orphan_table), orphan)
+    take_in(town.system, university_due(days=-30))
     town.settle()
 
 

@@ -11,18 +11,19 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
-from joserfc.jwk import OKPKey
 
 from services.submission.catalogue.domain import Assignment
 from services.submission.catalogue.views import CatalogueViews
+from services.submission.receipts.handlers import KeyRing
+from services.submission.receipts.store import ReceiptKeyStore
 from services.submission.submissions.domain import Attempt, KeyReused, Refused, too_large
 from services.submission.submissions.handlers import Accepted, HandIn
-from services.submission.submissions.receipts import ReceiptSigner
 from services.submission.submissions.store import SubmissionStore, refusal_table, version_table
 from services.submission.tables import metadata
 from shared.contracts import AssignmentKind, Channel, LatePolicy, SubmissionCategory, work_id_of
 from shared.database import Database
 from shared.errors import Unavailable
+from shared.keys import KeyFolder
 from shared.messaging.tables import outbox
 from shared.storage.file_store import FileStore
 from tests.support.databases import ManualClock, make_server_database
@@ -32,6 +33,12 @@ from tests.support.university import PDF
 pytestmark = pytest.mark.cluster
 
 TMA01, TMA02 = "K827-26J-TMA01", "K827-26J-TMA02"
+
+
+def _key_ring(folder: Path, database: Database) -> KeyRing:
+    ring = KeyRing(KeyFolder(folder, "receipt"), ReceiptKeyStore(), database)
+    ring.open()
+    return ring
 
 
 class Desk:
@@ -46,7 +53,7 @@ class Desk:
             objects=self.objects,
             catalogue=CatalogueViews(),
             store=SubmissionStore(),
-            signer=ReceiptSigner(OKPKey.generate_key("Ed25519")),
+            signer=_key_ring(folder / "keys", self.database),
             issuer="https://etma.example",
         )
         self.assignments = {each: self._assignment(each) for each in (TMA01, TMA02)}

@@ -71,6 +71,7 @@ class World:
 
     versions: list[Row] = field(default_factory=list)
     refusals: list[Row] = field(default_factory=list)
+    corrections: list[Row] = field(default_factory=list)
     orphans: list[Row] = field(default_factory=list)
     outboxes: dict[str, list[Row]] = field(
         default_factory=lambda: {name: [] for name in ("identity", "submission", "marking", "notifier", "operations")}
@@ -154,6 +155,27 @@ class World:
         refused = self._fact("submission.SubmissionRefused", work_id, NOON, row)
         self._tell(refused, person_ref, "refused", work_id, NOON)
         self._count("refused")
+
+    def correct(self, submission_id: str, band: str) -> None:
+        """Rule anew on the lateness of a version, with all that comes of it."""
+        (version,) = (row for row in self.versions if row["submission_id"] == submission_id)
+        (ruling,) = (row for row in self.rulings if row["submission_id"] == submission_id)
+        work_id, person_ref = version["work_id"], version["person_ref"]
+        number = len(self.corrections) + 1
+        row = {
+            "ruling_id": f"ruling-{number}",
+            "submission_id": submission_id,
+            "work_id": work_id,
+            "band": band,
+            "cut_off_revision": number + 1,
+            "corrected_at": NOON.isoformat(),
+        }
+        self.corrections.append(row)
+        said = {**row, "person_ref": person_ref, "assignment_id": ASSIGNMENT}
+        corrected = self._fact("submission.LatenessCorrected", work_id, NOON, said)
+        self._tell(corrected, person_ref, "lateness_corrected", work_id, NOON)
+        for shown in (version, ruling):
+            shown["corrected_band"] = band
 
     def collect(self, person_ref: str) -> None:
         """Let the tutor collect a work."""
@@ -357,6 +379,7 @@ class World:
             "submission": {
                 "versions": self.versions,
                 "refusals": self.refusals,
+                "corrections": self.corrections,
                 "orphans": self.orphans,
                 **self.catalogue,
             },

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.support.oulad import etma
+from tests.support.university import ANN, PDF, running_town
 
 QUESTIONS = (
     ("audit",),
@@ -73,3 +75,73 @@ def test_roles_are_given_and_withdrawn_by_commands(tmp_path: Path) -> None:
     assert ask("person", "looks", "P4000001") == "Nobody of the staff has looked at this person's data.\n"
     mistaken = etma("person", "give", "00001001", "--role", "emperor", data_dir=tmp_path, environment={})
     assert (mistaken.returncode, "There is no role emperor. The roles are" in mistaken.stderr) == (2, True)
+
+
+def answer_of(*words: str, data_dir: Path) -> dict[str, object]:
+    """What a command prints for machines."""
+    done = etma("receipt", *words, "--json", data_dir=data_dir, environment={})
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, object] = json.loads(done.stdout)
+    return answer
+
+
+def test_a_key_is_listed_rotated_and_revoked_and_its_receipts_are_checked(tmp_path: Path) -> None:
+    with running_town(tmp_path) as town:
+        accepted = town.hand_in().json()
+        pdf = town.get(f"/api/v1/submissions/{accepted['submission_id']}/receipt.pdf", "student", ANN).content
+        keys = town.client.get("/.well-known/jwks.json").content
+    data_dir, saved, printed = tmp_path / "var", tmp_path / "receipt.jws", tmp_path / "receipt.pdf"
+    saved.write_text(accepted["receipt"] + "\n", encoding="ascii")
+    printed.write_bytes(pdf)
+    (tmp_path / "jwks.json").write_bytes(keys)
+    for file in (saved, printed):
+        said = answer_of("verify", str(file), data_dir=data_dir)
+        assert (said["genuine"], said["because_of"], said["claims"]["sha256"]) == (
+            True,
+            "signature",
+            accepted["sha256"],
+        )
+        asked = etma(
+            "receipt",
+            "verify",
+            str(file),
+            "--jwks",
+            str(tmp_path / "jwks.json"),
+            data_dir=tmp_path / "no",
+            environment={},
+        )
+        assert asked.returncode == 0, asked.stderr
+    (old,) = answer_of("rotate-key", data_dir=data_dir)["retired"]
+    revoked = answer_of("revoke-key", old, "--since", "2020-01-01T00:00:00Z", "--reason", "lost", data_dir=data_dir)
+    assert (revoked["state"], revoked["revocation_reason"]) == ("revoked", "lost")
+    assert [key["state"] for key in answer_of("keys", data_dir=data_dir)] == ["revoked", "active"]
+    assert "revoked" in etma("receipt", "keys", data_dir=data_dir, environment={}).stdout
+    assert answer_of("verify", str(printed), data_dir=data_dir)["because_of"] == "record"
+
+
+def test_a_receipt_that_is_none_or_of_another_file_ends_with_1(tmp_path: Path) -> None:
+    with running_town(tmp_path) as town:
+        receipt = town.hand_in().json()["receipt"]
+    saved, other = tmp_path / "receipt.jws", tmp_path / "other.pdf"
+    saved.write_text(receipt, encoding="ascii")
+    other.write_bytes(PDF + b"other")
+    asked = verified(saved, "--content", str(other), data_dir=tmp_path / "var")
+    assert (asked.returncode, "is not the file that it speaks of" in asked.stderr) == (1, True)
+    asked = verified(other, data_dir=tmp_path / "var")
+    assert (asked.returncode, "no receipt attached" in asked.stderr) == (1, True)
+    saved.write_text(receipt[:-8] + "AAAAAAAA", encoding="ascii")
+    asked = verified(saved, data_dir=tmp_path / "var")
+    assert (asked.returncode, "Not genuine" in asked.stderr) == (1, True)
+
+
+def verified(file: Path, *options: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
+    return etma("receipt", "verify", str(file), *options, data_dir=data_dir, environment={})
+
+
+@pytest.mark.parametrize(
+    ("since", "words"), [("yesterday", "is no moment"), ("2026-11-24T12:00:00", "has no zone"), ("2026-11-24", "zone")]
+)
+def test_a_moment_that_is_none_is_said(tmp_path: Path, since: str, words: str) -> None:
+    options = ("--since", since, "--reason", "lost")
+    asked = etma("receipt", "revoke-key", "a-key", *options, data_dir=tmp_path, environment={})
+    assert (asked.returncode, words in asked.stderr) == (2, True)

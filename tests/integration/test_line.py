@@ -232,6 +232,8 @@ def test_a_receipt_is_verified_by_two_other_libraries(town: Town) -> None:
         ("/api/v1/operations/trail/x", "tutor", TUTOR, 403),
         ("/api/v1/submissions/{submission_id}/receipt", "student", BEN, 404),
         ("/api/v1/submissions/{submission_id}/receipt", "tutor", TUTOR, 403),
+        ("/api/v1/submissions/{submission_id}/receipt.pdf", "student", BEN, 404),
+        ("/api/v1/submissions/{submission_id}/receipt.pdf", "tutor", TUTOR, 403),
         ("/api/v1/scripts/{work_id}/content", "tutor", OTHER_TUTOR, 404),
         ("/receipts/{submission_id}", "student", BEN, 404),
         ("/tutor/scripts/{work_id}", "tutor", OTHER_TUTOR, 404),

@@ -81,6 +81,17 @@ def small_university(*, groups: Sequence[GroupEntry] | None = None) -> Universit
     )
 
 
+def university_due(*, days: int, policy: LatePolicy = LatePolicy.REFUSE, title: str = "Open") -> University:
+    """The small one, with its open assignment's cut-off so many days from today."""
+    usual = small_university()
+    (module,) = usual.modules
+    (presentation,) = module.presentations
+    changes = {"cut_off": time_today() + timedelta(days=days), "late_policy": policy, "title": title}
+    first, *others = presentation.assignments
+    moved = presentation.model_copy(update={"assignments": (first.model_copy(update=changes), *others)})
+    return usual.model_copy(update={"modules": (module.model_copy(update={"presentations": (moved,)}),)})
+
+
 def time_today() -> date:
     """Today in the university's time zone."""
     return SystemClock().now().astimezone(LONDON).date()

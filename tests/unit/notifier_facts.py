@@ -11,7 +11,9 @@ from shared.contracts import (
     AssignmentKind,
     Band,
     Channel,
+    CorrectionReason,
     HoldReason,
+    LatenessCorrected,
     LatePolicy,
     LaterVersionDeclined,
     LaterVersionTaken,
@@ -108,6 +110,25 @@ def refused(person_ref: str = "ada", *, reason: RefusalReason = RefusalReason.TO
         reason=reason,
         refused_at=NOON,
         cut_off_at=NOON,
+    )
+
+
+def corrected(person_ref: str = "ada", *, band: Band = Band.ON_TIME) -> LatenessCorrected:
+    return LatenessCorrected(
+        work_id=work_of(person_ref),
+        submission_id=str(uuid4()),
+        version=2,
+        assignment_id=TMA01,
+        presentation_id=PRESENTATION,
+        person_ref=person_ref,
+        receipt_id=str(uuid4()),
+        ruling_id=str(uuid4()),
+        band_before=Band.LATE,
+        band=band,
+        cut_off_at=NOON,
+        cut_off_revision=2,
+        reason=CorrectionReason.CUT_OFF_MOVED,
+        corrected_at=NOON,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from joserfc.jwk import OKPKey
 
 from shared.disk import put_first_durably
-from shared.keys import NoKey, load_or_create_key, load_or_create_secret
+from shared.keys import KeyFolder, NoKey, load_or_create_key, load_or_create_secret, put_key
 from shared.wiring import Platform
 from tests.support.databases import settings_in
 
@@ -82,3 +82,10 @@ def test_a_secret_that_is_too_short_is_refused(tmp_path: Path) -> None:
     (tmp_path / "forms.secret").write_bytes(bytes(31))
     with pytest.raises(NoKey, match="fewer than 32 bytes"):
         load_or_create_secret(tmp_path / "forms.secret")
+
+
+def test_a_key_made_for_a_secret_waits_in_a_folder_until_it_is_there(tmp_path: Path) -> None:
+    key = OKPKey.generate_key("Ed25519", auto_kid=True)
+    file = put_key(key, tmp_path, "receipt")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert list(KeyFolder(tmp_path, "receipt").held()) == [key.kid]

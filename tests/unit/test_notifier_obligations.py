@@ -7,8 +7,8 @@ import pytest
 from services.notifier.obligations import domain
 from services.notifier.obligations.domain import Duty, Purpose
 from services.notifier.obligations.wording import words_of
-from shared.contracts import NotTakenReason, RefusalReason
-from tests.unit.notifier_facts import allocated, chosen, held, moved, not_taken, received, refused
+from shared.contracts import Band, NotTakenReason, RefusalReason
+from tests.unit.notifier_facts import allocated, chosen, corrected, held, moved, not_taken, received, refused
 
 
 def told(duties: list[Duty]) -> list[tuple[str, Purpose]]:
@@ -37,6 +37,23 @@ def test_a_version_not_taken_is_told_to_the_student_and_asked_of_the_tutor() -> 
 
 def test_a_version_not_taken_asks_nobody_when_there_is_no_tutor() -> None:
     assert told(domain.questions(not_taken(person_ref="ada", tutor_ref=None))) == [("ada", Purpose.VERSION_NOT_TAKEN)]
+
+
+def test_a_corrected_ruling_is_told_to_the_student_with_the_new_one() -> None:
+    (duty,) = domain.corrections(corrected(person_ref="ada", band=Band.GRACE))
+    words = words_of(duty, label="K827 TMA 01")
+    assert told([duty]) == [("ada", Purpose.LATENESS_CORRECTED)]
+    assert words.sentence == (
+        "The cut-off for K827 TMA 01 was moved. Version 2 of your work now counts as within grace. "
+        "The receipt page has the signed ruling."
+    )
+    assert words.path == f"/receipts/{duty.submission_id}"
+
+
+@pytest.mark.parametrize("band", Band)
+def test_every_new_ruling_has_words(band: Band) -> None:
+    (duty,) = domain.corrections(corrected(band=band))
+    assert "of your work now " in words_of(duty, label="K827 TMA 01").sentence
 
 
 def test_an_allocation_is_told_to_the_tutor() -> None:

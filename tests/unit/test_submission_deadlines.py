@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.submission.catalogue.domain import next_midnight, noon_of
-from services.submission.deadlines.domain import CutOff, rule
+from services.submission.deadlines.domain import CutOff, rule, rule_again
 from shared.clock import LONDON
 from shared.contracts import AssignmentKind, Band, LatePolicy
 
@@ -154,3 +154,12 @@ def band_on_the_wall(arrived: datetime, day: date, policy: LatePolicy) -> Band:
     if policy is LatePolicy.ACCEPT_LATE:
         return Band.LATE
     return Band.PENALISED if policy is LatePolicy.NEXT_DAY_WITH_PENALTY and days_after == 1 else Band.REFUSED
+
+
+@pytest.mark.parametrize("policy", [*POLICIES, LatePolicy.UNKNOWN])
+def test_work_that_was_received_is_late_at_the_worst_when_the_cut_off_moves(policy: LatePolicy) -> None:
+    cut_off = cut_off_on(ORDINARY_DAY, policy)
+    worst = Band.PENALISED if policy is LatePolicy.NEXT_DAY_WITH_PENALTY else Band.LATE
+    assert rule_again(cut_off.cut_off_at + timedelta(days=365), cut_off) is worst
+    for arrived_at in (cut_off.cut_off_at, cut_off.cut_off_at + TICK):
+        assert rule_again(arrived_at, cut_off) is rule(arrived_at, cut_off)

@@ -8,7 +8,7 @@ from services.marking.allocation.domain import Decision, Script, place_again, ta
 from services.marking.allocation.store import ScriptStore
 from services.marking.later_versions.handlers import Asking
 from services.marking.tutors.store import TutorStore, group_table
-from shared.contracts import SubmissionReceived, TutorGroupRecorded, VersionNotTaken
+from shared.contracts import LatenessCorrected, SubmissionReceived, TutorGroupRecorded, VersionNotTaken
 from shared.database import Transaction
 from shared.messaging.consumer import HandlerTable
 
@@ -25,7 +25,11 @@ class Allocation:
         self.asking = asking
 
     def table(self) -> HandlerTable:
-        return {SubmissionReceived: self.take_in, TutorGroupRecorded: self.regroup}
+        return {
+            SubmissionReceived: self.take_in,
+            LatenessCorrected: self.correct,
+            TutorGroupRecorded: self.regroup,
+        }
 
     def take_in(self, received: Sequence[SubmissionReceived], tx: Transaction) -> None:
         """Rule on each version; give each new script to its group's tutor, or hold it and say what it waits for.
@@ -70,6 +74,11 @@ class Allocation:
         ]
         self.scripts.save_all(_changed(scripts, decisions), tx)
         tx.publish_all(fact for decision in decisions for fact in decision.facts)
+
+    def correct(self, corrected: Sequence[LatenessCorrected], tx: Transaction) -> None:
+        """Show tutors the ruling on lateness that holds now; it changes nothing of who marks what."""
+        tx.lock(*(fact.work_id for fact in corrected))
+        self.scripts.correct(corrected, tx)
 
     def _news(self, recorded: Sequence[TutorGroupRecorded], tx: Transaction) -> list[TutorGroupRecorded]:
         names = {"group_id", "revision", "presentation_id", "tutor_ref"}

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from services.marking.allocation.domain import Script, ScriptState
 from services.marking.tables import metadata
 from shared.columns import UtcDateTime
-from shared.contracts import HoldReason, SubmissionReceived
+from shared.contracts import HoldReason, LatenessCorrected, SubmissionReceived
 from shared.database import Transaction, insertion, upsert
 
 CHUNK = 500
@@ -55,6 +55,7 @@ ruling_table = sa.Table(
     sa.Column("band", sa.Text, nullable=False),
     sa.Column("arrived_at", UtcDateTime, nullable=False),
     sa.Column("ruled_at", UtcDateTime, nullable=False),
+    sa.Column("corrected_band", sa.Text),
     sa.UniqueConstraint("work_id", "version", name="ruling_of_version"),
     sqlite_autoincrement=True,
 )
@@ -103,6 +104,16 @@ class ScriptStore:
             for fact, ruling, reason in ruled
         ]
         tx.write(insertion(ruling_table), rows)
+
+    def correct(self, corrected: Sequence[LatenessCorrected], tx: Transaction) -> None:
+        """Note how these versions stand to their cut-off now; of several corrections of one, the last counts."""
+        statement = (
+            sa.update(ruling_table)
+            .where(ruling_table.c.submission_id == sa.bindparam("which"))
+            .values(corrected_band=sa.bindparam("what"))
+        )
+        last = {fact.submission_id: str(fact.band) for fact in corrected}
+        tx.connection.execute(statement, [{"which": which, "what": what} for which, what in last.items()])
 
 
 def _script(row: sa.RowMapping) -> Script:

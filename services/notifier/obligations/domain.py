@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.contracts import (
+    LatenessCorrected,
     LaterVersionDeclined,
     LaterVersionTaken,
     ScriptAllocated,
@@ -32,6 +33,7 @@ class Purpose(StrEnum):
     LATER_VERSION_DECLINED = "later_version_declined"
     NEW_SCRIPT = "new_script"
     SCRIPT_MOVED = "script_moved"
+    LATENESS_CORRECTED = "lateness_corrected"
 
 
 DIGEST_PURPOSES = frozenset({Purpose.NEW_SCRIPT, Purpose.SCRIPT_MOVED})
@@ -115,6 +117,20 @@ def lapses(fact: UploadLapsed) -> list[Duty]:
             purpose=Purpose.UPLOAD_LAPSED,
             work_id=fact.work_id,
             assignment_id=fact.assignment_id,
+        )
+    ]
+
+
+def corrections(fact: LatenessCorrected) -> list[Duty]:
+    """Tell the student how the work stands to the cut-off now."""
+    return [
+        Duty(
+            person_ref=fact.person_ref,
+            purpose=Purpose.LATENESS_CORRECTED,
+            work_id=fact.work_id,
+            assignment_id=fact.assignment_id,
+            submission_id=fact.submission_id,
+            parameters={"version": str(fact.version), "band": fact.band.value},
         )
     ]
 

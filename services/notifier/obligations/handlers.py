@@ -13,6 +13,7 @@ from services.notifier.obligations.domain import Duty, Obligation, ObligationSta
 from services.notifier.obligations.store import ObligationStore, obligation_id_of
 from shared.contracts import (
     Fact,
+    LatenessCorrected,
     LaterVersionDeclined,
     LaterVersionTaken,
     PersonRecorded,
@@ -58,6 +59,7 @@ class Obligations:
             SubmissionReceived: self.give_receipts,
             SubmissionRefused: self.tell_refused,
             UploadLapsed: self.tell_lapsed,
+            LatenessCorrected: self.tell_corrected,
             VersionNotTaken: self.ask,
             LaterVersionTaken: self.tell_taken,
             LaterVersionDeclined: self.tell_declined,
@@ -86,6 +88,10 @@ class Obligations:
     def tell_lapsed(self, lapsed: Sequence[UploadLapsed], tx: Transaction) -> None:
         """Owe the student word of a file that was not handed in."""
         self._owe(lapsed, domain.lapses, tx)
+
+    def tell_corrected(self, corrected: Sequence[LatenessCorrected], tx: Transaction) -> None:
+        """Owe the student the new ruling."""
+        self._owe(corrected, domain.corrections, tx)
 
     def ask(self, not_taken: Sequence[VersionNotTaken], tx: Transaction) -> None:
         """Owe the student a word, and the tutor a question."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from services.notifier.obligations.domain import Duty, Purpose
-from shared.contracts import NotTakenReason, RefusalReason
+from shared.contracts import Band, NotTakenReason, RefusalReason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +122,18 @@ def _script_moved(_duty: Duty, label: str, count: int) -> Words:
     )
 
 
+def _corrected(duty: Duty, label: str, _count: int) -> Words:
+    stands = _BANDS.get(Band(duty.parameters.get("band", "unknown")), _BANDS[Band.UNKNOWN])
+    return Words(
+        subject=f"Ruling changed: {label}",
+        sentence=(
+            f"The cut-off for {label} was moved. {_version(duty).capitalize()} of your work {stands}. "
+            "The receipt page has the signed ruling."
+        ),
+        path=f"/receipts/{duty.submission_id}",
+    )
+
+
 def _version(duty: Duty) -> str:
     return f"version {duty.parameters['version']}"
 
@@ -155,6 +167,14 @@ _NOT_TAKEN: Mapping[NotTakenReason, str] = {
     NotTakenReason.UNKNOWN: "already had an earlier version",
 }
 
+_BANDS: Mapping[Band, str] = {
+    Band.ON_TIME: "now counts as on time",
+    Band.GRACE: "now counts as within grace",
+    Band.LATE: "now counts as late",
+    Band.PENALISED: "now counts as late, with a penalty",
+    Band.UNKNOWN: "now stands to it otherwise than before",
+}
+
 _WORDING: Mapping[Purpose, Callable[[Duty, str, int], Words]] = {
     Purpose.RECEIPT: _receipt,
     Purpose.REFUSED: _refused,
@@ -165,4 +185,5 @@ _WORDING: Mapping[Purpose, Callable[[Duty, str, int], Words]] = {
     Purpose.LATER_VERSION_DECLINED: _later_declined,
     Purpose.NEW_SCRIPT: _new_script,
     Purpose.SCRIPT_MOVED: _script_moved,
+    Purpose.LATENESS_CORRECTED: _corrected,
 }

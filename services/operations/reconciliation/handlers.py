@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from services.operations.reconciliation import streams
-from services.operations.reconciliation.domain import announced, arrivals, asked, marked, states, told
+from services.operations.reconciliation.domain import announced, arrivals, asked, corrected, marked, states, told
 from services.operations.reconciliation.domain.model import (
     ChainLink,
     Claim,
     Code,
+    Correction,
     Delivery,
     Refusal,
     Report,
@@ -90,6 +91,7 @@ class _Evidence:
     claims: dict[bytes, Claim] = field(default_factory=dict)
     versions: dict[str, Version] = field(default_factory=dict)
     refusals: dict[str, Refusal] = field(default_factory=dict)
+    corrections: dict[str, Correction] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
 
 
@@ -162,6 +164,8 @@ class Audit:
         report.violations.extend(arrivals.check_numbers(evidence.versions.values()))
         for refusal in streams.read(submission, "refusals", streams.REFUSAL):
             evidence.refusals[refusal.refusal_id] = refusal
+        for correction in streams.read(submission, "corrections", streams.CORRECTION):
+            evidence.corrections[correction.ruling_id] = correction
         report.counts["versions"] = len(evidence.versions)
         report.counts["refusals"] = len(evidence.refusals)
         report.counts["works"] = len({version.work_id for version in evidence.versions.values()})
@@ -214,6 +218,8 @@ class Audit:
         known = self._known(evidence)
         report.violations.extend(arrivals.check_arrivals(evidence.versions, received, known, settling))
         report.violations.extend(arrivals.check_refusals(evidence.refusals, refused, settling))
+        said_anew = ledger.named({"LatenessCorrected"})
+        report.violations.extend(corrected.check_corrections(evidence.corrections, said_anew, settling))
         report.counts["facts"] = sum(map(len, ledger.numbers.values()))
 
     def _read_outboxes(self, settling: Settling, ledger: Ledger, report: Report) -> None:
@@ -287,6 +293,8 @@ class Audit:
         collected = {fact.submission_id or "": fact for fact in evidence.ledger.named({"ScriptCollected"})}
         views = states.check_student_views(evidence.versions.values(), by_version, collected, settling)
         report.violations.extend(views)
+        said_anew = evidence.ledger.named({"LatenessCorrected"})
+        report.violations.extend(corrected.check_bands(evidence.versions.values(), by_version, said_anew, settling))
         operations = self.inspections["operations"]
         stages = {staged.work_id: staged for staged in streams.read(operations, "stages", streams.STAGED)}
         kept = {(row["assignment_id"], row["stage"]): row["count"] for row in streams.rows(operations, "stage_counts")}

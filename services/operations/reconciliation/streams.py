@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from services.operations.reconciliation.domain.model import (
     ChainLink,
     Claim,
+    Correction,
     Delivery,
     Event,
     Fact,
@@ -41,6 +42,7 @@ WORK_FACTS = frozenset(
         "SubmissionReceived",
         "SubmissionRefused",
         "UploadLapsed",
+        "LatenessCorrected",
         "VersionTaken",
         "VersionNotTaken",
         "LaterVersionTaken",
@@ -75,6 +77,7 @@ STATE_KEYS: Mapping[str, str] = {
 
 VERSION = TypeAdapter(Version)
 REFUSAL = TypeAdapter(Refusal)
+CORRECTION = TypeAdapter(Correction)
 RULING = TypeAdapter(Ruling)
 SCRIPT = TypeAdapter(Script)
 QUESTION = TypeAdapter(VersionQuestion)

@@ -8,6 +8,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from shared.clock import LONDON
 from shared.contracts import AssignmentKind, LatePolicy, SubmissionCategory
 
+CUT_OFF_MOVED = "submission.cut_off_moved"
+"""The kind of timer, by assignment, that is set when something changed of what lateness is ruled by."""
+
+RULED_BY = ("cut_off_at", "grace_ends_at", "late_policy", "kind")
+"""What of an assignment decides how a moment of arrival is ruled."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.submission.catalogue.changes import FACTS, Counts, Row, compare, record
-from services.submission.catalogue.domain import next_midnight, noon_of
+from services.submission.catalogue.domain import CUT_OFF_MOVED, RULED_BY, next_midnight, noon_of
 from services.submission.catalogue.store import (
     KEYS,
     CatalogueStore,
@@ -25,6 +25,7 @@ from services.submission.catalogue.university import (
     University,
 )
 from shared.database import Transaction
+from shared.timers import Timers
 
 
 class CatalogueImport:
@@ -32,6 +33,7 @@ class CatalogueImport:
 
     def __init__(self, store: CatalogueStore) -> None:
         self.store = store
+        self.timers = Timers()
 
     def apply(self, university: University, people: Mapping[str, str], tx: Transaction) -> dict[str, Counts]:
         """Write and announce what changed; `people` gives the person_ref of each PI and staff number.
@@ -65,9 +67,18 @@ class CatalogueImport:
         return losses
 
     def _save(self, table: sa.Table, rows: Sequence[Row], tx: Transaction) -> Counts:
-        difference = compare(table, rows, self.store.known(table, [row[KEYS[table]] for row in rows], tx.connection))
+        known = self.store.known(table, [row[KEYS[table]] for row in rows], tx.connection)
+        difference = compare(table, rows, known)
         record(self.store, table, difference.fresh, tx)
+        if table is assignment_table:
+            self._have_ruled_again(difference.changed, known, tx)
         return difference.counts
+
+    def _have_ruled_again(self, changed: Sequence[Row], known: Mapping[str, Row], tx: Transaction) -> None:
+        """Have those who handed in already held against the new cut-off: later, and in steps."""
+        for row in changed:
+            if any(row[name] != known[row["assignment_id"]][name] for name in RULED_BY):
+                self.timers.set(tx, kind=CUT_OFF_MOVED, key=row["assignment_id"], due_at=tx.now)
 
 
 def _rows(university: University, people: Mapping[str, str]) -> dict[sa.Table, list[Row]]:

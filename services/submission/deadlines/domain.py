@@ -33,6 +33,14 @@ def rule(arrived_at: datetime, cut_off: CutOff) -> Band:
     return _after_grace(arrived_at, cut_off)
 
 
+def rule_again(arrived_at: datetime, cut_off: CutOff) -> Band:
+    """The band of work that was received, under another cut-off: late at the worst, never refused any more."""
+    band = rule(arrived_at, cut_off)
+    if band is not Band.REFUSED:
+        return band
+    return Band.PENALISED if cut_off.late_policy is LatePolicy.NEXT_DAY_WITH_PENALTY else Band.LATE
+
+
 def _after_grace(arrived_at: datetime, cut_off: CutOff) -> Band:
     if cut_off.late_policy is LatePolicy.ACCEPT_LATE:
         return Band.LATE

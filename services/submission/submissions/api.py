@@ -11,14 +11,14 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from services.submission.receipts.handlers import Verification
+from services.submission.receipts.printing import Sheet, print_receipt
 from services.submission.submissions.domain import Attempt
-from services.submission.submissions.handlers import Accepted, HandIn, Incoming
-from services.submission.submissions.views import SubmissionViews
+from services.submission.submissions.handlers import Accepted, HandIn, Incoming, Showing
 from services.submission.upload.multipart import BadUpload, MultipartFile
 from shared.contracts import Band, Channel
-from shared.database import Context, Database
-from shared.errors import Rejected
-from shared.looks import record_look
+from shared.database import Database
+from shared.errors import NotFound, Rejected
 from shared.web.envelope import lift_body_limit
 from shared.web.rights import Relation
 from shared.web.sessions import Reach, SignedIn, check_form
@@ -83,10 +83,15 @@ class ReceiptOut(BaseModel):
     receipt: str
 
 
-def routes(hand_in: HandIn, views: SubmissionViews, database: Database) -> APIRouter:
-    """The JSON routes of handing in."""
+def routes(hand_in: HandIn, showing: Showing, verification: Verification) -> APIRouter:
+    """The JSON routes of handing in, and the receipts."""
     router = APIRouter(tags=["submission"])
+    _add_handing_in(router, hand_in)
+    _add_receipts(router, showing, verification)
+    return router
 
+
+def _add_handing_in(router: APIRouter, hand_in: HandIn) -> None:
     @router.post("/api/v1/assignments/{assignment_id}/submissions", status_code=201)
     async def submit(
         request: Request,
@@ -106,43 +111,46 @@ def routes(hand_in: HandIn, views: SubmissionViews, database: Database) -> APIRo
             )
         check_form(request, caller, request.headers.get("x-csrf-token"))
         attempt = attempt_of(
-            request, assignment_id, caller, key=idempotency_key, channel=Channel.API, database=database
+            request, assignment_id, caller, key=idempotency_key, channel=Channel.API, database=hand_in.database
         )
         accepted, _ = await receive(request, hand_in, for_student(attempt, caller, reach, student))
         return ReceiptOut.model_validate(accepted, from_attributes=True)
 
+
+def _add_receipts(router: APIRouter, showing: Showing, verification: Verification) -> None:
     @router.get("/api/v1/submissions/{submission_id}/receipt")
     def receipt(submission_id: str, caller: SignedIn, reach: Reach) -> Response:
         """The receipt as signed: one line, a JWS in compact form."""
-        row = _reached(submission_id, caller, reach)
-        name = f"receipt-{row.assignment_id}-v{row.version}.jws"
-        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        row = showing.version(submission_id, caller, reach)
+        headers = {"content-disposition": f'attachment; filename="{_name_of(row)}.jws"'}
         return Response(row.receipt + "\n", media_type="application/jose", headers=headers)
 
-    @router.get("/.well-known/jwks.json")
-    def jwks() -> dict[str, Any]:
-        """The public keys of all receipts ever signed."""
-        with database.reading() as connection:
-            return {"keys": views.public_keys(connection)}
+    @router.get("/api/v1/submissions/{submission_id}/ruling")
+    def ruling(submission_id: str, caller: SignedIn, reach: Reach) -> Response:
+        """The signed ruling that corrected last what the receipt says of lateness: one line, a JWS in compact form."""
+        row = showing.version(submission_id, caller, reach)
+        in_force = verification.in_force(row.receipt_id)
+        if in_force is None:
+            raise NotFound("Nothing was corrected: what the receipt says of lateness holds.")
+        headers = {"content-disposition": f'attachment; filename="{_name_of(row)}-ruling.jws"'}
+        return Response(in_force.text + "\n", media_type="application/jose", headers=headers)
+
+    @router.get("/api/v1/submissions/{submission_id}/receipt.pdf")
+    def printed(submission_id: str, caller: SignedIn, reach: Reach) -> Response:
+        """The receipt to print, tagged for screen readers, with the signed one attached."""
+        row = showing.version(submission_id, caller, reach)
+        title = showing.title_of(row.assignment_id)
+        receipt = verification.genuine(row.receipt)
+        ruling = verification.in_force(row.receipt_id)
+        pdf = print_receipt(Sheet(receipt=receipt, ruling=ruling, file_name=row.file_name, assignment_title=title))
+        headers = {"content-disposition": f'inline; filename="{_name_of(row)}.pdf"'}
+        return Response(pdf, media_type="application/pdf", headers=headers)
 
     @router.get("/api/v1/students/{person_ref}/submissions")
     def submissions(person_ref: str, caller: SignedIn) -> SubmissionsOut:
         """What a student has handed in, the latest first; that somebody looked is recorded."""
-        with database.transaction(Context(actor=caller.actor)) as tx:
-            rows = views.versions_within(tx.connection, person_ref, caller.scopes)
-            record_look(tx, person_ref=person_ref, what="submissions")
+        rows = showing.versions(person_ref, caller)
         return SubmissionsOut(submissions=[SubmissionOut.model_validate(row, from_attributes=True) for row in rows])
-
-    def _reached(submission_id: str, caller: Principal, reach: Relation) -> Any:  # noqa: ANN401 - a row
-        if reach is Relation.OWN:
-            with database.reading() as connection:
-                return views.version(connection, submission_id, caller.person_ref)
-        with database.transaction(Context(actor=caller.actor)) as tx:
-            row = views.version_within(tx.connection, submission_id, caller.scopes)
-            record_look(tx, person_ref=row.person_ref, what="receipt")
-        return row
-
-    return router
 
 
 def for_student(attempt: Attempt, caller: Principal, reach: Relation, student: str | None) -> Attempt:
@@ -152,6 +160,10 @@ def for_student(attempt: Attempt, caller: Principal, reach: Relation, student: s
     if student is None:
         raise StudentMissing("Say for whom you hand in: add ?student= and the student's reference.")
     return replace(attempt, person_ref=student, scopes=caller.scopes)
+
+
+def _name_of(version: Any) -> str:  # noqa: ANN401 - a row
+    return f"receipt-{version.assignment_id}-v{version.version}"
 
 
 def attempt_of(

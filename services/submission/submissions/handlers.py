@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from services.submission.catalogue.domain import Assignment
 from services.submission.catalogue.views import CatalogueViews
+from services.submission.receipts.handlers import KeyRing
 from services.submission.submissions.domain import (
     Attempt,
     KeyReused,
@@ -24,8 +25,8 @@ from services.submission.submissions.domain import (
     cut_off_of,
     too_large,
 )
-from services.submission.submissions.receipts import ReceiptSigner
 from services.submission.submissions.store import SubmissionStore, is_known_key
+from services.submission.submissions.views import SubmissionViews
 from services.submission.upload.media_type import TypeJudge
 from services.submission.upload.names import UNNAMED, clean_name
 from shared.contracts import (
@@ -43,9 +44,12 @@ from shared.contracts import (
 from shared.database import Context, Database, Transaction
 from shared.errors import NotFound, Rejected
 from shared.killpoints import kill_point
+from shared.looks import record_look
 from shared.messaging.consumer import HandlerTable
 from shared.storage.port import ObjectStore, ObjectWriter, StoredObject
+from shared.web.rights import Relation
 from shared.web.scopes import covers
+from shared.web.tokens import Principal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +118,7 @@ class HandIn:
         objects: ObjectStore,
         catalogue: CatalogueViews,
         store: SubmissionStore,
-        signer: ReceiptSigner,
+        signer: KeyRing,
         issuer: str,
     ) -> None:
         self.database = database
@@ -232,7 +236,7 @@ class HandIn:
         claims = receipt_claims(
             fact, issuer=self.issuer, simulated=tx.simulated, confirmed_at=arrived.confirmed_at or arrived.arrived_at
         )
-        receipt = self.signer.sign(claims)
+        receipt = self.signer.sign(claims, tx)
         shared = fact.model_dump(
             include={
                 "work_id",
@@ -300,6 +304,37 @@ class HandIn:
             own = {"reason": str(fact.reason), "idempotency_key": attempt.idempotency_key}
             if self.store.add_refusal(row | own, tx):
                 tx.publish(fact)
+
+
+class Showing:
+    """Versions to those who may see them: a student, who handed in, and whoever helps and is recorded as looking."""
+
+    def __init__(self, database: Database, catalogue: CatalogueViews, views: SubmissionViews) -> None:
+        self.database = database
+        self.catalogue = catalogue
+        self.views = views
+
+    def version(self, submission_id: str, caller: Principal, reach: Relation) -> Any:  # noqa: ANN401 - a row
+        """Raises `NotFound` for what is out of the caller's reach."""
+        if reach is Relation.OWN:
+            with self.database.reading() as connection:
+                return self.views.version(connection, submission_id, caller.person_ref)
+        with self.database.transaction(Context(actor=caller.actor)) as tx:
+            row = self.views.version_within(tx.connection, submission_id, caller.scopes)
+            record_look(tx, person_ref=row.person_ref, what="receipt")
+        return row
+
+    def versions(self, person_ref: str, caller: Principal) -> Sequence[Any]:
+        """The versions of this student's work within the caller's scopes, the latest first; records the look."""
+        with self.database.transaction(Context(actor=caller.actor)) as tx:
+            record_look(tx, person_ref=person_ref, what="submissions")
+            return self.views.versions_within(tx.connection, person_ref, caller.scopes)
+
+    def title_of(self, assignment_id: str) -> str:
+        """The title of an assignment as it is now, empty when there is none."""
+        with self.database.reading() as connection:
+            assignment = self.catalogue.assignment(connection, assignment_id)
+        return assignment.title if assignment else ""
 
 
 class RulingHandlers:

@@ -1,4 +1,4 @@
-"""The student's pages, and the page on which anybody checks a receipt."""
+"""The student's pages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any, Protocol
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -17,7 +17,6 @@ from services.submission.catalogue.views import CatalogueViews
 from services.submission.submissions.api import attempt_of, receive
 from services.submission.submissions.domain import KeyReused, Refused, closed, standings, summary_of
 from services.submission.submissions.handlers import HandIn
-from services.submission.submissions.receipts import BadReceipt, verify
 from services.submission.submissions.views import SubmissionViews
 from services.submission.upload.multipart import BadUpload
 from shared.contracts import Channel
@@ -111,11 +110,10 @@ class StudentPages:
 
 
 def routes(parts: StudentPages) -> APIRouter:
-    """The student's routes and `/verify`."""
+    """The student's routes."""
     router = APIRouter(include_in_schema=False)
     _add_own_work(router, parts)
     _add_handing_in(router, parts)
-    _add_verifying(router, parts)
     return router
 
 
@@ -165,32 +163,4 @@ def _add_handing_in(router: APIRouter, parts: StudentPages) -> None:
         standing = standings(of_work)[submission_id]
         return parts.pages.render(
             request, "submission/receipt.html", version=version, assignment=assignment, standing=standing
-        )
-
-
-def _add_verifying(router: APIRouter, parts: StudentPages) -> None:
-    @router.get("/verify")
-    def verify_page(request: Request) -> Response:
-        return parts.pages.render(request, "submission/verify.html", receipt="", claims=None, problem=None)
-
-    @router.post("/verify")
-    def verify_receipt(request: Request, receipt: Annotated[str, Form(max_length=20_000)] = "") -> Response:
-        with parts.database.reading() as connection:
-            keys = parts.views.public_keys(connection)
-        claims, problem = None, None
-        try:
-            claims = verify(receipt, keys)
-        except BadReceipt as error:
-            problem = error.detail
-        moments = (
-            {name: datetime.fromisoformat(claims[name]) for name in ("arrived_at", "cut_off_at")} if claims else {}
-        )
-        return parts.pages.render(
-            request,
-            "submission/verify.html",
-            status_code=422 if problem else 200,
-            receipt=receipt,
-            claims=claims,
-            moments=moments,
-            problem=problem,
         )

@@ -1,4 +1,4 @@
-"""Versions, refusals and receipt keys: what is written, and the reads that writing needs."""
+"""Versions and refusals: what is written, and the reads that writing needs."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ version_table = sa.Table(
     sa.Column("retained_until", UtcDateTime),
     sa.Column("decision", sa.Text, sa.CheckConstraint("decision IN ('taken','declined')")),
     sa.Column("decided_at", UtcDateTime),
+    sa.Column("corrected_band", sa.Text),
+    sa.Index("ix_version_assignment", "assignment_id", "position"),
     sa.UniqueConstraint("work_id", "version", name="version_number"),
     sa.UniqueConstraint("submitted_by", "idempotency_key", name="version_idempotency"),
     sqlite_autoincrement=True,
@@ -69,14 +71,6 @@ refusal_table = sa.Table(
     sa.Column("idempotency_key", sa.Text),
     sa.Index("refusal_idempotency", "submitted_by", "idempotency_key", unique=True),
     sqlite_autoincrement=True,
-)
-
-receipt_key_table = sa.Table(
-    "receipt_key",
-    metadata,
-    sa.Column("key_id", sa.Text, primary_key=True),
-    sa.Column("public_jwk", sa.JSON, nullable=False),
-    sa.Column("first_used_at", UtcDateTime, nullable=False),
 )
 
 
@@ -152,11 +146,6 @@ class SubmissionStore:
             .values(retained_until=sa.bindparam("until", type_=UtcDateTime))
         )
         tx.connection.execute(statement, [{"which": which, "until": moment} for which, moment in until.items()])
-
-    def keep_key(self, key_id: str, public_jwk: Mapping[str, object], tx: Transaction) -> None:
-        """Keep a public key for ever; nothing happens when it is known."""
-        row = {"key_id": key_id, "public_jwk": dict(public_jwk), "first_used_at": tx.now}
-        tx.connection.execute(upsert(receipt_key_table, key=["key_id"], update=()), [row])
 
 
 def is_known_key(connection: sa.Connection, submitted_by: str, key: str) -> bool:

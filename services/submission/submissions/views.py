@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.submission.submissions.store import receipt_key_table, version_table
+from services.submission.submissions.store import version_table
 from shared.errors import NotFound
 from shared.web.scopes import covers
 
@@ -58,9 +58,11 @@ class SubmissionViews:
         rows = connection.execute(query.where(version_table.c.object_key.in_(object_keys)))
         return {(row.object_key, row.object_version) for row in rows}
 
-    def public_keys(self, connection: sa.Connection) -> list[dict[str, Any]]:
-        """Every key that ever signed a receipt."""
-        return list(connection.execute(sa.select(receipt_key_table.c.public_jwk)).scalars())
+    def receipt(self, connection: sa.Connection, receipt_id: str) -> str | None:
+        """The text of the receipt with this id, as it was given."""
+        query = sa.select(version_table.c.receipt).where(version_table.c.receipt_id == receipt_id)
+        text: str | None = connection.execute(query).scalar()
+        return text
 
 
 def _no_submission() -> NotFound:

@@ -127,6 +127,7 @@ class Version:
     collected_at: datetime | None
     decision: str | None
     decided_at: datetime | None
+    corrected_band: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,6 +161,19 @@ class Refusal:
     submitted_by: str
     reason: str
     refused_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Correction:
+    """A ruling that corrected lateness, as its row in submission says."""
+
+    position: str
+    ruling_id: str
+    submission_id: str
+    work_id: str
+    band: str
+    cut_off_revision: int
+    corrected_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -208,6 +222,7 @@ class Fact:
     cut_off_revision: int | None = None
     receipt_id: str | None = None
     refusal_id: str | None = None
+    ruling_id: str | None = None
     refused_at: datetime | None = None
     reason: str | None = None
     waits_for: str | None = None
@@ -261,6 +276,7 @@ class Ruling:
     band: str
     arrived_at: datetime
     ruled_at: datetime
+    corrected_band: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -31,13 +31,15 @@ def owed_by(fact: Fact) -> Sequence[Owed]:
     """Whom a fact obliges us to tell, and what.
 
     A receipt goes to the student and to whoever handed in for the student; word of a refusal, or of an upload that
-    nobody handed in, to the student; a version that was not taken to the student, and as a question to the tutor; the
-    tutor's choice to the student; a new script to its tutor, a moved or held one also to the tutor it left.
+    nobody handed in, and a corrected ruling on lateness, to the student; a version that was not taken to the student,
+    and as a question to the tutor; the tutor's choice to the student; a new script to its tutor, a moved or held one
+    also to the tutor it left.
     """
     owed: Mapping[str, Sequence[tuple[str | None, str]]] = {
         "SubmissionReceived": [(fact.person_ref, "receipt"), (fact.submitted_by, "receipt")],
         "SubmissionRefused": [(fact.person_ref, "refused")],
         "UploadLapsed": [(fact.person_ref, "upload_lapsed")],
+        "LatenessCorrected": [(fact.person_ref, "lateness_corrected")],
         "ScriptHeld": [(fact.from_tutor_ref, "script_moved")],
         "ScriptAllocated": [(fact.tutor_ref, "new_script")],
         "ScriptReallocated": [(fact.tutor_ref, "new_script"), (fact.from_tutor_ref, "script_moved")],
