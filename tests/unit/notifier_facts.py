@@ -23,6 +23,7 @@ from shared.contracts import (
     SubmissionReceived,
     SubmissionRefused,
     SubmissionStatus,
+    UploadLapsed,
     VersionNotTaken,
 )
 
@@ -106,6 +107,19 @@ def refused(person_ref: str = "ada", *, reason: RefusalReason = RefusalReason.TO
         reason=reason,
         refused_at=NOON,
         cut_off_at=NOON,
+    )
+
+
+def lapsed(person_ref: str = "ada") -> UploadLapsed:
+    return UploadLapsed(
+        work_id=work_of(person_ref),
+        upload_id=str(uuid4()),
+        assignment_id=TMA01,
+        presentation_id=PRESENTATION,
+        person_ref=person_ref,
+        submitted_by=person_ref,
+        arrived_at=NOON,
+        lapsed_at=NOON,
     )
 
 
