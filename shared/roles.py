@@ -201,11 +201,9 @@ def _parts(role: str, platform: Platform, service: Service) -> Sequence[Part]:
             consumer = Consumer(database=service.database, handlers=service.handlers)
             return [platform.worker(consumer, service.topics), _housekeeping(consumer.pruning())]
         case "timers":
-            following = LoopThread("follow_up", service.follow_up)
-            service.database.on_commit(following.wake)
             return [
                 LoopThread("timers", [TimersLoop(service.database, service.timer_handlers)]),
-                following,
+                *_following(service),
                 _housekeeping(*service.chores),
             ]
         case "sender":
@@ -213,6 +211,14 @@ def _parts(role: str, platform: Platform, service: Service) -> Sequence[Part]:
             service.database.on_commit(thread.wake)
             return [thread]
     return []
+
+
+def _following(service: Service) -> list[Part]:
+    if not service.follow_up:
+        return []
+    thread = LoopThread("follow_up", service.follow_up)
+    service.database.on_commit(thread.wake)
+    return [thread]
 
 
 def _housekeeping(*chores: Chore) -> Part:

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
 from tests.support.university import PDF, settle
+from tests.support.uploading import BYTES, PROTOCOL, UPLOADS, metadata_of
 
 STUDENT, OTHER_STUDENT = "P4000001", "P4000038"
 LATE_STUDENT = "P4000741"
@@ -103,6 +104,28 @@ def test_a_wrong_file_is_explained_and_can_be_put_right(page: Page, tmp_path: Pa
     hand_in(page, tmp_path, content=b"\x7fELF" + bytes(50))
     expect(page.get_by_role("alert")).to_contain_text("of a type that this assignment does not take")
     page.complaints.clear()  # type: ignore[attr-defined]  # the browser says 415 in its own words
+    check(page)
+
+
+def test_a_student_confirms_what_was_uploaded(page: Page) -> None:
+    sign_in(page, STUDENT, "student")
+    page.get_by_role("link", name="Reading the figures").click()
+    form = page.locator("form[enctype]").get_attribute("action") or ""
+    said = metadata_of(assignment=page.url.rsplit("/", 1)[-1], filename="figures.pdf")
+    headers = {
+        **PROTOCOL,
+        **BYTES,
+        "upload-length": str(len(PDF)),
+        "upload-metadata": said,
+        "x-csrf-token": form.partition("csrf_token=")[2].partition("&")[0],
+    }
+    assert page.request.post(UPLOADS, headers=headers, data=PDF).status == 201
+    page.reload()
+    expect(page.get_by_role("heading", name="Uploaded, not handed in yet")).to_be_visible()
+    check(page)
+    page.get_by_role("button", name="Confirm and hand in").click()
+    expect(page.get_by_role("heading", name="Your work was received")).to_be_visible()
+    expect(page.get_by_text("figures.pdf")).to_be_visible()
     check(page)
 
 

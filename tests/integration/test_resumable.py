@@ -510,7 +510,8 @@ def test_a_terminated_upload_is_gone_with_its_bytes(house: House, uma: Uploader)
     assert uma.send("DELETE", path, **PROTOCOL).status_code == 204
     assert house.staged() == before
     answers = [uma.head(path), uma.patch(path, b"a", PIECE), uma.send("DELETE", path, **PROTOCOL), uma.confirm(path)]
-    assert [answer.status_code for answer in answers[1:]] == [410] * 3
+    assert [answer.status_code for answer in answers] == [410] * 4
+    assert "upload-offset" not in answers[0].headers
 
 
 def test_what_was_handed_in_cannot_be_terminated(uma: Uploader) -> None:

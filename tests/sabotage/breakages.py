@@ -51,6 +51,8 @@ _REMOTE = "tests/integration/test_remote_sessions.py::"
 _INSPECTION = "tests/integration/test_inspection_api.py::"
 _AWAY = "tests/integration/test_remote_service.py::"
 _SERVERS = "tests/unit/test_server_processes.py::"
+_RESUMABLE = "services/submission/resumable/"
+_LEASES = "tests/integration/test_upload_leases.py::"
 _WORKER = "tests/integration/test_faust_worker.py::"
 _CORRECTIONS = "tests/integration/test_corrections.py::"
 _RECEIPTS = "tests/integration/test_receipts.py::"
@@ -1969,5 +1971,125 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="            if band != (said.band if said else None):\n",
         new="            if band and not said:\n",
         test="tests/integration/test_operations_corrections.py::test_a_damage_is_found",
+    ),
+    Breakage(
+        name="upload: who was followed by another writes on",
+        file=_RESUMABLE + "leases.py",
+        old="            if now is None or now.holder != upload.holder:\n",
+        new="            if now is None:\n",
+        test=_LEASES + "test_who_was_followed_by_one_that_wrote_nothing_appends_nothing_either",
+    ),
+    Breakage(
+        name="upload: two requests write at once",
+        file=_RESUMABLE + "domain.py",
+        old=" and upload.lease_until > now:\n",
+        new=" and upload.lease_until < now:\n",
+        test="tests/integration/test_resumable.py::test_a_second_request_is_locked_out_at_once_while_the_first_writes",
+    ),
+    Breakage(
+        name="upload: everybody may write everybody's",
+        file=_RESUMABLE + "handlers.py",
+        old="if upload is None or upload.submitted_by != person_ref:\n",
+        new="if upload is None:\n",
+        test="tests/integration/test_resumable.py::test_who_may_not_is_told_so_before_a_byte_is_sent",
+    ),
+    Breakage(
+        name="upload: a wrong checksum is believed",
+        file=_RESUMABLE + "reception.py",
+        old="        if not hmac.compare_digest(self._hash.digest(), self._checksum.digest):\n",
+        new="        if not hmac.compare_digest(b'', b''):\n",
+        test="tests/integration/test_resumable.py::test_a_checksum_is_held_against_the_bytes_of_the_request",
+    ),
+    Breakage(
+        name="upload: what came before the connection broke is lost",
+        file=_RESUMABLE + "reception.py",
+        old="            if self._buffer and not self._checksum:\n",
+        new="            if self._buffer and self._checksum:\n",
+        test=_LEASES + "test_whoever_breaks_off_lets_the_next_in_at_once_and_what_came_is_kept",
+    ),
+    Breakage(
+        name="upload: a broken connection locks the next one out",
+        file=_RESUMABLE + "reception.py",
+        old="        finally:\n            self.abandon()\n",
+        new="        finally:\n            pass\n",
+        test="tests/integration/test_resumable.py::test_a_connection_that_broke_under_a_checksum_counts_for_nothing",
+    ),
+    Breakage(
+        name="upload: a silent connection is waited for",
+        file=_RESUMABLE + "domain.py",
+        old="STALL_SECONDS = 10.0\n",
+        new="STALL_SECONDS = 100.0\n",
+        test="tests/integration/test_resumable.py::test_a_silent_connection_is_given_up_and_what_came_is_kept",
+    ),
+    Breakage(
+        name="upload: it arrived when it was checked",
+        file=_RESUMABLE + "checking.py",
+        old="            arrived_at=upload.arrived_at or tx.now,\n            confirm_by",
+        new="            arrived_at=tx.now,\n            confirm_by",
+        test=_LEASES + "test_arrived_is_when_the_last_byte_was_durable_and_not_when_it_was_checked",
+    ),
+    Breakage(
+        name="upload: a check that fails holds up the others",
+        file=_RESUMABLE + "checking.py",
+        old="            self.checking.leases.renew(upload, PUT_OFF)\n",
+        new="            self.checking.leases.release(upload)\n",
+        test=_LEASES + "test_an_upload_whose_pieces_are_gone_is_tried_again_later_and_holds_up_no_other",
+    ),
+    Breakage(
+        name="upload: a late check leaves its copy",
+        file=_RESUMABLE + "checking.py",
+        old="            self.hand_in.objects.delete(stored.key, stored.version)\n",
+        new="",
+        test=_LEASES + "test_of_two_that_check_one_makes_it_ready_and_the_other_leaves_nothing",
+    ),
+    Breakage(
+        name="upload: a file that is too short is ready",
+        file=_RESUMABLE + "checking.py",
+        old="            if stored.size_bytes != upload.length:\n",
+        new="            if stored.size_bytes > upload.length:\n",
+        test=_LEASES + "test_a_file_that_is_not_as_long_as_announced_does_not_become_ready",
+    ),
+    Breakage(
+        name="upload: nobody hears that it lapsed",
+        file=_RESUMABLE + "handlers.py",
+        old="                tx.publish(_lapsed(upload, tx))\n",
+        new="",
+        test=_LEASES + "test_what_nobody_confirms_lapses_after_a_day_and_that_is_said_once",
+    ),
+    Breakage(
+        name="upload: the audit knows nobody who is told that it lapsed",
+        file="services/operations/reconciliation/domain/told.py",
+        old='        "UploadLapsed": [(fact.person_ref, "upload_lapsed")],\n',
+        new="",
+        test="tests/integration/test_resumable.py::test_what_nobody_confirms_lapses_and_its_student_is_told_once",
+    ),
+    Breakage(
+        name="upload: a file that is ready is an orphan",
+        file="services/submission/service.py",
+        old="            return of_versions | self.upload_store.known_objects(object_keys, connection)\n",
+        new="            return of_versions\n",
+        test="tests/integration/test_resumable.py::test_the_sweeps_take_nothing_of_an_open_upload",
+    ),
+    Breakage(
+        name="upload: the sweep takes pieces of open uploads",
+        file=_RESUMABLE + "clearing.py",
+        old="                if (entry.key, entry.version) not in known and entry",
+        new="                if entry",
+        test="tests/integration/test_resumable.py::test_the_sweeps_take_nothing_of_an_open_upload",
+    ),
+    Breakage(
+        name="upload: a request is in memory as a whole",
+        file=_RESUMABLE + "domain.py",
+        old="PIECE_BYTES = 5 * 1024 * 1024\n",
+        new="PIECE_BYTES = 1024 * 1024 * 1024\n",
+        test="tests/integration/test_uploads.py"
+        "::test_memory_does_not_grow_with_the_size_of_an_upload_that_can_be_resumed",
+    ),
+    Breakage(
+        name="upload: a foreign page may change what it says that it reads",
+        file=_RESUMABLE + "api.py",
+        old="    if not {_method_of(request), request.method} <= SAFE_METHODS:\n",
+        new="    if _method_of(request) not in SAFE_METHODS:\n",
+        test="tests/integration/test_upload_edge.py::test_a_cookie_alone_changes_nothing",
     ),
 )

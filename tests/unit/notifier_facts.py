@@ -27,6 +27,7 @@ from shared.contracts import (
     SubmissionReceived,
     SubmissionRefused,
     SubmissionStatus,
+    UploadLapsed,
     VersionNotTaken,
 )
 
@@ -129,6 +130,19 @@ def corrected(person_ref: str = "ada", *, band: Band = Band.ON_TIME) -> Lateness
         cut_off_revision=2,
         reason=CorrectionReason.CUT_OFF_MOVED,
         corrected_at=NOON,
+    )
+
+
+def lapsed(person_ref: str = "ada") -> UploadLapsed:
+    return UploadLapsed(
+        work_id=work_of(person_ref),
+        upload_id=str(uuid4()),
+        assignment_id=TMA01,
+        presentation_id=PRESENTATION,
+        person_ref=person_ref,
+        submitted_by=person_ref,
+        arrived_at=NOON,
+        lapsed_at=NOON,
     )
 
 

@@ -8,7 +8,7 @@ from services.notifier.obligations import domain
 from services.notifier.obligations.domain import Duty, Purpose
 from services.notifier.obligations.wording import words_of
 from shared.contracts import Band, NotTakenReason, RefusalReason
-from tests.unit.notifier_facts import allocated, chosen, corrected, held, moved, not_taken, received, refused
+from tests.unit.notifier_facts import allocated, chosen, corrected, held, lapsed, moved, not_taken, received, refused
 
 
 def told(duties: list[Duty]) -> list[tuple[str, Purpose]]:
@@ -28,6 +28,15 @@ def test_whoever_handed_in_for_the_student_has_a_receipt_too() -> None:
 
 def test_a_refusal_is_told_to_the_student() -> None:
     assert told(domain.refusals(refused(person_ref="ada"))) == [("ada", Purpose.REFUSED)]
+
+
+def test_an_upload_that_nobody_handed_in_is_told_to_the_student_and_what_to_do() -> None:
+    (duty,) = domain.lapses(lapsed(person_ref="ada"))
+    assert (duty.person_ref, duty.purpose) == ("ada", Purpose.UPLOAD_LAPSED)
+    words = words_of(duty, label="K827 TMA 01")
+    assert words.subject == "A file was uploaded and not handed in: K827 TMA 01"
+    assert "upload it again" in words.sentence
+    assert words.path == f"/assignments/{duty.assignment_id}"
 
 
 def test_a_version_not_taken_is_told_to_the_student_and_asked_of_the_tutor() -> None:

@@ -117,7 +117,7 @@ def tus_routes(uploads: Uploads) -> APIRouter:
             case "PATCH":
                 return await _patch(request, uploads, upload_id, student)
             case "HEAD":
-                return _as_tus(await run_in_threadpool(uploads.own, upload_id, student.person_ref))
+                return _as_tus(await run_in_threadpool(uploads.not_over, upload_id, student.person_ref))
             case "DELETE":
                 await run_in_threadpool(uploads.terminate, upload_id, student.person_ref)
                 return Response(status_code=204)
@@ -230,6 +230,9 @@ async def _feed(request: Request, reception: Reception) -> int:
         await run_in_threadpool(reception.break_off)
         add_headers(request, {"connection": "close"})
         raise CutOffConnection("Ask for the offset of the upload, and go on from there.") from error
+    except asyncio.CancelledError:
+        await run_in_threadpool(reception.break_off)  # the process is to end
+        raise
     except BaseException:
         await run_in_threadpool(reception.abandon)
         raise

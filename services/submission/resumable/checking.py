@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -189,8 +190,12 @@ class CheckingLoop:
             log.warning("upload.taken_over", upload_id=upload.upload_id)
         except Exception:
             log.exception("upload.check_failed", upload_id=upload.upload_id)
-            self.checking.leases.renew(upload, PUT_OFF)
+            self._put_off(upload)
         return True
+
+    def _put_off(self, upload: Upload) -> None:
+        with suppress(Locked):
+            self.checking.leases.renew(upload, PUT_OFF)
 
     def is_busy(self) -> bool:
         """Whether anything is not checked yet."""

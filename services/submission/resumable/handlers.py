@@ -22,6 +22,7 @@ from services.submission.resumable.domain import (
     TooManyUploads,
     Upload,
     check_may_end,
+    check_not_over,
     check_ready,
     check_receiving,
     key_in,
@@ -138,6 +139,12 @@ class Uploads:
             upload = self.uploads.find(upload_id, connection)
         if upload is None or upload.submitted_by != person_ref:
             raise NotFound("There is no such upload among yours.")
+        return upload
+
+    def not_over(self, upload_id: str, person_ref: str) -> Upload:
+        """The same, as long as it can be asked how far it is; raises `Gone` for what has expired or was deleted."""
+        upload = self.own(upload_id, person_ref)
+        check_not_over(upload, now=self.database.clock.now())
         return upload
 
     def waiting(self, connection: sa.Connection, assignment_id: str, person_ref: str) -> Sequence[Upload]:
