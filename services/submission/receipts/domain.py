@@ -17,7 +17,7 @@ from joserfc import jws
 from joserfc.jwk import KeySet, OKPKey
 
 from shared.errors import Conflict, NotFound, Rejected
-from shared.signatures import NOT_JWS, NotSigned, key_id_of, read_signed
+from shared.signatures import NotSigned, key_id_of, read_signed
 
 SIGNING = "Ed25519"
 ACCEPTED = ["Ed25519", "EdDSA"]
@@ -158,14 +158,6 @@ def read_statement(text: str, published: Sequence[Mapping[str, Any]]) -> Stateme
         text=text,
         doubted_since=_doubted_since(signer, str(found.payload[_CLAIMED[kind]])),
     )
-
-
-def claimed_type(text: str) -> object:
-    """What the text says it is, whether that is true or not; None when it says nothing."""
-    try:
-        return jws.extract_compact(text.encode("ascii")).headers().get("typ")
-    except NOT_JWS:
-        return None
 
 
 def verify(receipt: str, published: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

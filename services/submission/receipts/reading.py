@@ -11,7 +11,8 @@ import re
 import zlib
 from collections.abc import Iterator
 
-from services.submission.receipts.domain import BadReceipt, StatementType, claimed_type
+from services.submission.receipts.domain import BadReceipt, StatementType
+from shared.signatures import type_of
 
 OFFERED_BYTES = 1024 * 1024
 """The most that is taken."""
@@ -62,7 +63,7 @@ def statement_in(offered: bytes) -> str:
 def _attached(pdf: bytes) -> str:
     """The receipt, beside which a ruling may be attached; else the only text that there is."""
     found = dict.fromkeys(_statements(pdf))
-    receipts = [text for text in found if claimed_type(text) == StatementType.RECEIPT] or list(found)
+    receipts = [text for text in found if type_of(text) == StatementType.RECEIPT] or list(found)
     if len(receipts) > 1:
         raise Unreadable("This PDF has more than one receipt attached. Check each by itself.")
     if not receipts:
