@@ -14,8 +14,6 @@ import sqlalchemy as sa
 
 from services.submission.catalogue.domain import Assignment
 from services.submission.catalogue.views import CatalogueViews
-from services.submission.receipts.handlers import KeyRing
-from services.submission.receipts.store import ReceiptKeyStore
 from services.submission.submissions.domain import Attempt, KeyReused, Refused, too_large
 from services.submission.submissions.handlers import Accepted, HandIn
 from services.submission.submissions.store import SubmissionStore, refusal_table, version_table
@@ -23,22 +21,16 @@ from services.submission.tables import metadata
 from shared.contracts import AssignmentKind, Channel, LatePolicy, SubmissionCategory, work_id_of
 from shared.database import Database
 from shared.errors import Unavailable
-from shared.keys import KeyFolder
 from shared.messaging.tables import outbox
 from shared.storage.file_store import FileStore
 from tests.support.databases import ManualClock, make_server_database
 from tests.support.interleaving import interleaved
+from tests.support.receipt_keys import signing_ring
 from tests.support.university import PDF
 
 pytestmark = pytest.mark.cluster
 
 TMA01, TMA02 = "K827-26J-TMA01", "K827-26J-TMA02"
-
-
-def _key_ring(folder: Path, database: Database) -> KeyRing:
-    ring = KeyRing(KeyFolder(folder, "receipt"), ReceiptKeyStore(), database)
-    ring.open()
-    return ring
 
 
 class Desk:
@@ -53,7 +45,7 @@ class Desk:
             objects=self.objects,
             catalogue=CatalogueViews(),
             store=SubmissionStore(),
-            signer=_key_ring(folder / "keys", self.database),
+            signer=signing_ring(folder / "keys", self.database),
             issuer="https://etma.example",
         )
         self.assignments = {each: self._assignment(each) for each in (TMA01, TMA02)}

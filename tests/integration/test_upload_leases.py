@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import structlog
-from joserfc.jwk import OKPKey
 
 from services.submission.catalogue.store import assignment_table, enrolment_table
 from services.submission.catalogue.views import CatalogueViews
@@ -34,7 +33,6 @@ from services.submission.resumable.leases import Leases
 from services.submission.resumable.reception import Reception
 from services.submission.resumable.store import UploadStore
 from services.submission.submissions.handlers import HandIn
-from services.submission.submissions.receipts import ReceiptSigner
 from services.submission.submissions.store import SubmissionStore
 from services.submission.tables import metadata
 from shared.contracts import Channel, UploadLapsed, fact_type
@@ -43,6 +41,7 @@ from shared.messaging.tables import outbox
 from shared.timers import Timers, TimersLoop
 from tests.support.databases import ManualClock, make_database
 from tests.support.objects import FilledStore
+from tests.support.receipt_keys import signing_ring
 from tests.support.uploading import metadata_of, text_of
 
 TMA = "K827-26J-TMA01"
@@ -64,7 +63,7 @@ class Desk:
             objects=self.objects,
             catalogue=CatalogueViews(),
             store=SubmissionStore(),
-            signer=ReceiptSigner(OKPKey.generate_key("Ed25519")),
+            signer=signing_ring(folder, self.database),
             issuer="https://etma.example",
         )
         self.checking = Checking(
