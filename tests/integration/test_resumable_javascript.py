@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deploy.setup.clients import node
 from tests.support.uploading import FILM, MEBIBYTE, UPLOADS, House, cluster_house, embedded_house, text_of
 
 CLIENTS = Path(__file__).parents[1] / "clients"
@@ -39,7 +40,7 @@ def upload(house: House, folder: Path, content: bytes, **more: object) -> dict[s
         "metadata": {"assignment": FILM, "filename": "Fïlm ☃.txt", "filetype": "text/plain"},
         **more,
     }
-    command = ["node", "upload.mjs", json.dumps(asked)]
+    command = [str(node()), "upload.mjs", json.dumps(asked)]
     done = subprocess.run(command, cwd=CLIENTS, capture_output=True, text=True, check=False, timeout=SECONDS)
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
