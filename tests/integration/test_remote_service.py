@@ -13,7 +13,7 @@ from shared.errors import Unavailable
 from shared.web.remote_inspection import RemoteDeadLetters, RemoteInspection
 from shared.web.remote_service import RemoteService
 from shared.web.server import HttpThread
-from tests.support.elsewhere import TOKENS
+from tests.support.callers import SERVICES
 
 ASKS: list[Callable[[RemoteService], object]] = [
     lambda service: RemoteInspection(service).facts("persons"),
@@ -27,7 +27,7 @@ FACTS, STATUS = 0, 1
 
 @contextmanager
 def marking(url: str) -> Iterator[RemoteService]:
-    with closing(RemoteService("marking", url, TOKENS, asked_by="operations")) as service:
+    with closing(RemoteService("marking", url, SERVICES, asked_by="operations")) as service:
         yield service
 
 
