@@ -44,4 +44,6 @@ def _words(*, simulated: bool) -> str:
 
 
 def _is_used(tx: Transaction) -> bool:
-    return tx.connection.execute(sa.select(key_sequence.c.key).limit(1)).first() is not None
+    """Whether anything was ever said in it; a key that was only locked says nothing."""
+    said = sa.select(key_sequence.c.key).where(key_sequence.c.sequence > 0).limit(1)
+    return tx.connection.execute(said).first() is not None

@@ -34,6 +34,7 @@ class ServerProcess(ABC):
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     environment: ClassVar[Mapping[str, str]] = {}
+    start_seconds: ClassVar[float] = START_SECONDS
 
     def __init__(self, folder: Path, port: int = 0) -> None:
         self.folder = folder.absolute()
@@ -88,7 +89,7 @@ class ServerProcess(ABC):
                 start_new_session=True,
             )
         self._pid_file.write_text(str(self._child.pid), encoding="ascii")
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self.start_seconds
         while not self.answers():
             if self.pid is None or time.monotonic() > deadline:
                 self.kill()
