@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from services.operations.dead_letters.handlers import DeadLetterDesk
 from services.operations.reconciliation.domain import Report, Violation
 from services.operations.reconciliation.handlers import Audit, Question
 from shared.errors import EtmaError
+from shared.listing import print_rows
 
 VIOLATED = 1
 UNREADABLE = 2
@@ -106,7 +107,7 @@ def _add_looking(letters: typer.Typer, open_tools: OpenTools) -> None:
                 found = tools.desk.list(service=service, state=state)
             except EtmaError as error:
                 _fail(error.detail, as_json=as_json)
-        _print_rows([{"service": each.service, **each.letter} for each in found], as_json=as_json)
+        print_rows([{"service": each.service, **each.letter} for each in found], as_json=as_json)
 
     @letters.command()
     def show(letter_id: str, *, service: Service, as_json: Json = False) -> None:
@@ -143,19 +144,6 @@ def _run(open_tools: OpenTools, ask: Callable[[DeadLetterDesk], Mapping[str, obj
         return
     for name, value in answer.items():
         typer.echo(f"{name}: {value}")
-
-
-def _print_rows(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(rows))
-        return
-    if not rows:
-        typer.echo("There are none.")
-        return
-    table = Table(*(name.replace("_", " ") for name in rows[0]))
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console().print(table)
 
 
 def _print_report(report: Report, *, as_json: bool) -> None:

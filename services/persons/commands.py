@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import getpass
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from services.identity.grants.domain import GRANTED, Grant, end_of
 from services.system import System
+from shared.listing import print_rows
 from shared.looks import looks_at
 from shared.web.scopes import EVERYTHING
 
@@ -43,9 +40,8 @@ def add_persons(app: typer.Typer, open_system: OpenSystem) -> None:
             with identity.database.reading() as connection:
                 grants = identity.role_views.grants(connection, person_ref, now=identity.database.clock.now())
         shown = ("role", "scope", "state", "valid_from", "valid_until", "source", "given_by", "grant_id")
-        _print(
-            [asdict(grant) for grant in grants], shown, as_json=as_json, nothing="No role: this person cannot sign in."
-        )
+        rows = [{name: getattr(grant, name) for name in shown} for grant in grants]
+        print_rows(rows, as_json=as_json, nothing="No role: this person cannot sign in.")
 
     @persons.command()
     def give(
@@ -75,27 +71,14 @@ def add_persons(app: typer.Typer, open_system: OpenSystem) -> None:
         with found(person) as (system, person_ref):
             rows = [row for service in system.services for row in _looks(service, person_ref)]
         rows.sort(key=lambda row: row["looked_at"], reverse=True)
-        shown = ("looked_at", "service", "actor", "what")
-        _print(rows, shown, as_json=as_json, nothing="Nobody of the staff has looked at this person's data.")
+        print_rows(rows, as_json=as_json, nothing="Nobody of the staff has looked at this person's data.")
 
 
 def _looks(service: Any, person_ref: str) -> list[dict[str, Any]]:  # noqa: ANN401 - a service
     with service.database.reading() as connection:
-        return [{**row, "service": service.name} for row in looks_at(connection, person_ref)]
+        looks = looks_at(connection, person_ref)
+    return [{"looked_at": row["looked_at"], "service": service.name, **row} for row in looks]
 
 
 def _actor() -> str:
     return f"command-line:{getpass.getuser()}"
-
-
-def _print(rows: Sequence[Mapping[str, Any]], shown: Sequence[str], *, as_json: bool, nothing: str) -> None:
-    if as_json:
-        typer.echo(json.dumps([{name: row[name] for name in shown} for row in rows], default=str))
-        return
-    if not rows:
-        typer.echo(nothing)
-        return
-    table = Table(*(name.replace("_", " ") for name in shown))
-    for row in rows:
-        table.add_row(*("" if row[name] is None else str(row[name]) for name in shown))
-    Console().print(table)

@@ -40,7 +40,7 @@ class Relation(StrEnum):
     ALL = "all"
 
 
-Rights = Mapping[Role, Relation]
+Rights = Mapping[str, Relation]
 """Of each role that may, on whose things."""
 
 PUBLIC: Final = None

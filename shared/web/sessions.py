@@ -47,7 +47,7 @@ def guard(request: Request) -> None:
 
 
 def _relation(principal: Principal, rights: Rights) -> Relation:
-    relation = {str(role): relation for role, relation in rights.items()}.get(principal.role)
+    relation = rights.get(principal.role)
     if relation is None:
         raise Forbidden(f"This is for {' and '.join(role.replace('_', ' ') for role in rights)} only.")
     return relation
@@ -116,6 +116,12 @@ def quiet_principal_of(request: Request) -> Principal | None:
         return None
 
 
+def browser_session_of(request: Request) -> str | None:
+    """The session that the browser is in, which ends when it signs in again; a program's goes on."""
+    principal = quiet_principal_of(request)
+    return principal.session_id if principal is not None and not principal.bearer else None
+
+
 def cookie_of(token: str, *, secure: bool) -> str:
     """The header Set-Cookie that keeps a token until the browser is closed; the token itself says when it ends."""
     cookie: SimpleCookie = SimpleCookie()
@@ -133,7 +139,13 @@ def check_form(request: Request, principal: Principal, token: str | None) -> Non
     """Raises `WrongForm` unless the form came from a page of this session. A bearer token needs no form."""
     if principal.bearer:
         return
-    foreign = request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
+    check_origin(request)
     expected = form_token(principal, request.app.state.form_secret)
-    if foreign or not hmac.compare_digest(expected.encode(), (token or "").encode(errors="replace")):
+    if not hmac.compare_digest(expected.encode(), (token or "").encode(errors="replace")):
+        raise WrongForm
+
+
+def check_origin(request: Request) -> None:
+    """Raises `WrongForm` when the browser says that the form is another site's: of who is not signed in yet."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise WrongForm

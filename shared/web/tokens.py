@@ -17,7 +17,7 @@ from joserfc.jwk import KeySet, OKPKey
 
 from shared.clock import Clock
 from shared.errors import Unauthenticated
-from shared.signatures import NotSigned, Signed, read_signed, type_of
+from shared.signatures import NotSigned, Signed, key_id_of, read_signed, type_of
 from shared.web.rights import Role
 
 ALGORITHM = "Ed25519"
@@ -86,7 +86,7 @@ class SessionSigner:
 
     def public_jwks(self) -> list[dict[str, Any]]:
         """The public half, as JSON Web Keys."""
-        return [{**self._key.as_dict(private=False), "kid": _key_id(self._key), "use": "sig"}]
+        return [{**self._key.as_dict(private=False), "kid": key_id_of(self._key), "use": "sig"}]
 
     def known(self) -> KeySet:
         return KeySet.import_key_set({"keys": self.public_jwks()})
@@ -158,12 +158,8 @@ def is_of_service(token: str) -> bool:
 
 
 def _signed(claims: Mapping[str, object], kind: str, key: OKPKey) -> str:
-    header = {"alg": ALGORITHM, "typ": kind, "kid": _key_id(key)}
+    header = {"alg": ALGORITHM, "typ": kind, "kid": key_id_of(key)}
     return jws.serialize_compact(header, json.dumps(claims), key, algorithms=[ALGORITHM])
-
-
-def _key_id(key: OKPKey) -> str:
-    return key.kid or key.thumbprint()
 
 
 def _claims(found: Signed, kind: str, clock: Clock) -> Mapping[str, Any]:

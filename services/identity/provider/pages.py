@@ -14,7 +14,7 @@ from services.identity.provider.journey import LIFE, Arrival, Journey, Seal, new
 from services.identity.provider.oidc import Provider
 from services.identity.sessions.pages import local_path
 from shared.web.pages import Pages
-from shared.web.sessions import WrongForm, cookie_of, quiet_principal_of
+from shared.web.sessions import browser_session_of, check_origin, cookie_of
 
 CARRIED = "etma_sign_in"
 """The cookie of a sign-in under way."""
@@ -56,8 +56,7 @@ class ProviderPages:
 
     def enter(self, request: Request, arrival: Arrival, role: str) -> Response:
         """Signed in, and on to where the person wanted to go."""
-        before = quiet_principal_of(request)
-        replaces = before.session_id if before is not None and not before.bearer else None
+        replaces = browser_session_of(request)
         token = self.sign_in.sign_in(arrival.number, role, replaces=replaces, provider_token=arrival.provider_token)
         answer = RedirectResponse(arrival.next, status_code=303)
         answer.headers.append("set-cookie", cookie_of(token, secure=request.app.state.secure))
@@ -89,8 +88,7 @@ def routes(parts: ProviderPages) -> APIRouter:
 
     @router.post("/role")
     def choose(request: Request, role: Annotated[str, Form(max_length=40)]) -> Response:
-        if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-            raise WrongForm
+        check_origin(request)
         return parts.enter(request, parts.seal.arrival(request.cookies.get(CARRIED, "")), role)
 
     return router

@@ -12,7 +12,15 @@ from fastapi.responses import RedirectResponse
 from services.identity.sessions.handlers import Sessions
 from shared.errors import Forbidden, Unavailable
 from shared.web.pages import Pages
-from shared.web.sessions import COOKIE, SignedIn, WrongForm, check_form, cookie_of, quiet_principal_of
+from shared.web.sessions import (
+    COOKIE,
+    SignedIn,
+    browser_session_of,
+    check_form,
+    check_origin,
+    cookie_of,
+    quiet_principal_of,
+)
 
 Field = Annotated[str, Form(max_length=2000)]
 """A field of a form; with its limit it is also held to be text that can be kept and sent."""
@@ -59,11 +67,8 @@ def _add_signing_in(router: APIRouter, sessions: Sessions, pages: Pages, *, demo
     ) -> Response:
         if not (demo and _is_loopback(request)):
             raise Forbidden("The demo sign-in works only on the machine itself, in demo mode.")
-        if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-            raise WrongForm
-        before = quiet_principal_of(request)
-        replaces = before.session_id if before is not None and not before.bearer else None
-        token = sessions.sign_in_here(role=role, identifier=identifier, replaces=replaces)
+        check_origin(request)
+        token = sessions.sign_in_here(role=role, identifier=identifier, replaces=browser_session_of(request))
         answer = RedirectResponse(local_path(next), status_code=303)
         answer.headers["set-cookie"] = cookie_of(token, secure=request.app.state.secure)
         return answer

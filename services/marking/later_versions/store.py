@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from services.marking.later_versions.domain import Question, QuestionState
 from services.marking.tables import metadata
+from shared.chunks import in_chunks
 from shared.columns import UtcDateTime
 from shared.database import Transaction, upsert
 
@@ -52,8 +53,8 @@ class QuestionStore:
     def of_works(self, work_ids: Sequence[str], tx: Transaction) -> Mapping[str, Sequence[Question]]:
         """All questions about each of the works."""
         found: defaultdict[str, list[Question]] = defaultdict(list)
-        for start in range(0, len(work_ids), CHUNK):
-            query = sa.select(question_table).where(question_table.c.work_id.in_(work_ids[start : start + CHUNK]))
+        for chunk in in_chunks(work_ids, CHUNK):
+            query = sa.select(question_table).where(question_table.c.work_id.in_(chunk))
             for row in tx.connection.execute(query).mappings():
                 found[row["work_id"]].append(_question(row))
         return found

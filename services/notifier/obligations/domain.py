@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from shared.contracts import (
     LatenessCorrected,
@@ -83,17 +84,8 @@ class Obligation:
 
 def receipts(fact: SubmissionReceived) -> list[Duty]:
     """Give the student the receipt, and a person who handed in for the student as well."""
-    return [
-        Duty(
-            person_ref=person_ref,
-            purpose=Purpose.RECEIPT,
-            work_id=fact.work_id,
-            assignment_id=fact.assignment_id,
-            submission_id=fact.submission_id,
-            parameters={"version": str(fact.version)},
-        )
-        for person_ref in dict.fromkeys((fact.person_ref, fact.submitted_by))
-    ]
+    told = dict.fromkeys((fact.person_ref, fact.submitted_by))
+    return [_of_version(fact, person_ref, Purpose.RECEIPT) for person_ref in told]
 
 
 def refusals(fact: SubmissionRefused) -> list[Duty]:
@@ -123,16 +115,7 @@ def lapses(fact: UploadLapsed) -> list[Duty]:
 
 def corrections(fact: LatenessCorrected) -> list[Duty]:
     """Tell the student how the work stands to the cut-off now."""
-    return [
-        Duty(
-            person_ref=fact.person_ref,
-            purpose=Purpose.LATENESS_CORRECTED,
-            work_id=fact.work_id,
-            assignment_id=fact.assignment_id,
-            submission_id=fact.submission_id,
-            parameters={"version": str(fact.version), "band": fact.band.value},
-        )
-    ]
+    return [_of_version(fact, fact.person_ref, Purpose.LATENESS_CORRECTED, band=fact.band.value)]
 
 
 def questions(fact: VersionNotTaken) -> list[Duty]:
@@ -140,37 +123,42 @@ def questions(fact: VersionNotTaken) -> list[Duty]:
     told = [(fact.person_ref, Purpose.VERSION_NOT_TAKEN)]
     if fact.tutor_ref is not None:
         told.append((fact.tutor_ref, Purpose.VERSION_QUESTION))
-    return [
-        Duty(
-            person_ref=person_ref,
-            purpose=purpose,
-            work_id=fact.work_id,
-            assignment_id=fact.assignment_id,
-            submission_id=fact.submission_id,
-            parameters={"version": str(fact.version), "reason": fact.reason.value},
-        )
-        for person_ref, purpose in told
-    ]
+    return [_of_version(fact, person_ref, purpose, reason=fact.reason.value) for person_ref, purpose in told]
 
 
 def takings(fact: LaterVersionTaken) -> list[Duty]:
     """Tell the student that the tutor takes the later version; the tutor knows, who chose it."""
-    return [_choice(fact, Purpose.LATER_VERSION_TAKEN)]
+    return [_of_version(fact, fact.person_ref, Purpose.LATER_VERSION_TAKEN, earlier_version=str(fact.earlier_version))]
 
 
 def declinings(fact: LaterVersionDeclined) -> list[Duty]:
     """Tell the student that the tutor keeps the earlier version."""
-    return [_choice(fact, Purpose.LATER_VERSION_DECLINED)]
+    earlier = str(fact.earlier_version)
+    return [_of_version(fact, fact.person_ref, Purpose.LATER_VERSION_DECLINED, earlier_version=earlier)]
 
 
-def _choice(fact: LaterVersionTaken | LaterVersionDeclined, purpose: Purpose) -> Duty:
+class OfVersion(Protocol):
+    """A fact about one version of a piece of work."""
+
+    @property
+    def work_id(self) -> str: ...
+    @property
+    def assignment_id(self) -> str: ...
+    @property
+    def submission_id(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+
+
+def _of_version(fact: OfVersion, person_ref: str, purpose: Purpose, **parameters: str) -> Duty:
+    """Somebody must be told of this version."""
     return Duty(
-        person_ref=fact.person_ref,
+        person_ref=person_ref,
         purpose=purpose,
         work_id=fact.work_id,
         assignment_id=fact.assignment_id,
         submission_id=fact.submission_id,
-        parameters={"version": str(fact.version), "earlier_version": str(fact.earlier_version)},
+        parameters={"version": str(fact.version), **parameters},
     )
 
 

@@ -13,14 +13,13 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from joserfc.jwk import OKPKey
-from rich.console import Console
-from rich.table import Table
 
 from services.submission.receipts.domain import BadReceipt, ReceiptKey, Trust, read_statement
 from services.submission.receipts.handlers import BadRevocation, KeyRing, Verdict, Verification, verdict_without_record
 from services.submission.receipts.reading import OFFERED_BYTES, statement_in
 from shared.errors import Rejected
 from shared.keys import put_key
+from shared.listing import print_rows
 from shared.web.moments import describe_moment
 
 FALSE = 1
@@ -96,13 +95,7 @@ def _add_looking(receipts: typer.Typer, open_tools: OpenTools) -> None:
         """List the keys that ever signed a receipt, the oldest first."""
         with open_tools() as tools:
             found = [_shown(key) for key in tools.key_ring.all_keys()]
-        if as_json:
-            typer.echo(json.dumps(found))
-            return
-        table = Table(*(name.replace("_", " ") for name in _NAMES))
-        for row in found:
-            table.add_row(*(str(row[name] or "") for name in _NAMES))
-        Console().print(table)
+        print_rows(found, as_json=as_json)
 
 
 def _add_changing(receipts: typer.Typer, open_tools: OpenTools) -> None:

@@ -23,9 +23,10 @@ from services.submission.resumable.domain import (
     Piece,
     State,
     Upload,
+    attempt_of,
 )
 from services.submission.resumable.leases import Leases
-from services.submission.submissions.domain import Attempt, Refused, check_in_time
+from services.submission.submissions.domain import Refused, check_in_time
 from services.submission.submissions.handlers import HandIn
 from shared.database import Transaction
 from shared.errors import NotFound, Rejected, Unavailable
@@ -213,17 +214,3 @@ class CheckingLoop:
             still = uploads.unchecked(tx.now, tx.connection, limit=1)
             same = [upload for upload in still if upload.upload_id == waiting[0].upload_id]
             return self.checking.leases.take(same[0], str(uuid.uuid4()), tx) if same else None
-
-
-def attempt_of(upload: Upload) -> Attempt:
-    """The attempt to hand in that an upload is."""
-    return Attempt(
-        assignment_id=upload.assignment_id,
-        person_ref=upload.person_ref,
-        submitted_by=upload.submitted_by,
-        channel=upload.channel,
-        idempotency_key=upload.idempotency_key,
-        started_at=upload.started_at,
-        announced_bytes=upload.length,
-        correlation_id=upload.correlation_id,
-    )

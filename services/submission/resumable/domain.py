@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from services.submission.submissions.domain import Refused
+from services.submission.submissions.domain import Attempt, Refused
 from shared.contracts import Channel, RefusalReason
 from shared.errors import Conflict, Rejected
 
@@ -223,6 +223,20 @@ class Piece:
     size_bytes: int
     object_key: str
     object_version: str
+
+
+def attempt_of(upload: Upload) -> Attempt:
+    """The attempt to hand in that an upload is."""
+    return Attempt(
+        assignment_id=upload.assignment_id,
+        person_ref=upload.person_ref,
+        submitted_by=upload.submitted_by,
+        channel=upload.channel,
+        idempotency_key=upload.idempotency_key,
+        started_at=upload.started_at,
+        announced_bytes=upload.length,
+        correlation_id=upload.correlation_id,
+    )
 
 
 _OVER = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from services.submission.catalogue.domain import Assignment
-from services.submission.resumable.checking import LAPSE, Checking, attempt_of
+from services.submission.resumable.checking import LAPSE, Checking
 from services.submission.resumable.domain import (
     KEPT_UNFINISHED,
     MOST_OPEN,
@@ -21,6 +21,7 @@ from services.submission.resumable.domain import (
     TooManyBytes,
     TooManyUploads,
     Upload,
+    attempt_of,
     check_may_end,
     check_not_over,
     check_ready,

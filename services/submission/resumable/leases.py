@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
-from services.submission.resumable.domain import LEASE, Locked, Upload
+from services.submission.resumable.domain import LEASE, Locked, Upload, attempt_of
 from services.submission.resumable.store import UploadStore
-from shared.database import Context, Database, Transaction
+from services.submission.submissions.handlers import context_of
+from shared.database import Database, Transaction
 
 
 class Leases:
@@ -28,8 +29,7 @@ class Leases:
     @contextmanager
     def held(self, upload: Upload) -> Iterator[tuple[Upload, Transaction]]:
         """A transaction with the work locked, and the upload as it is now; raises `Locked` when another has it."""
-        context = Context(actor=f"student:{upload.submitted_by}", correlation_id=upload.correlation_id)
-        with self.database.transaction(context) as tx:
+        with self.database.transaction(context_of(attempt_of(upload))) as tx:
             tx.lock(upload.work_id)
             now = self.uploads.find(upload.upload_id, tx.connection)
             if now is None or now.holder != upload.holder:
