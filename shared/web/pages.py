@@ -42,7 +42,6 @@ class Pages:
         )
         self.environment.filters["moment"] = describe_moment
         self.environment.filters["size"] = describe_size
-        self.environment.filters["exact_size"] = describe_exact_size
         self.environment.filters["state"] = describe_state
         self.environment.globals["demo"] = demo
         self.environment.globals["style_version"] = _digest(STATIC / "etma.css")
@@ -64,12 +63,6 @@ def describe_size(size_bytes: int) -> str:
     if size_bytes < KILOBYTE**2:
         return f"{size_bytes / KILOBYTE:.0f} KB"
     return f"{size_bytes / KILOBYTE**2:.1f} MB"
-
-
-def describe_exact_size(size_bytes: int) -> str:
-    """A size for people and for comparing, for example `58 KB (59123 bytes)`."""
-    short = describe_size(size_bytes)
-    return short if size_bytes < KILOBYTE else f"{short} ({size_bytes} bytes)"
 
 
 def describe_state(state: str | datetime | None) -> str:
