@@ -18,7 +18,9 @@ def print_rows(rows: Sequence[Mapping[str, object]], *, as_json: bool, nothing: 
     if not rows:
         typer.echo(nothing)
         return
-    table = Table(*(name.replace("_", " ") for name in rows[0]))
+    table = Table()
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), overflow="fold")  # an id that is cut off cannot be used
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     Console().print(table)
