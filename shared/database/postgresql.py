@@ -40,6 +40,8 @@ TELL_SECONDS = 0.01
 RECONNECT_SECONDS = 1.0
 MANY = 5
 """From so many rows on it pays to make one statement of them."""
+LARGE = 4 * 2**20
+"""Rows of so many bytes are sent one by one: as one text, hundreds of megabytes, they meet the statement's end."""
 CHANNEL = "etma_commit"
 
 _SETTINGS = {
@@ -120,7 +122,7 @@ class PostgreSql:
 
     def write(self, connection: sa.Connection, statement: sa.Insert, rows: Sequence[Row]) -> sa.CursorResult[Any]:
         """A statement for all rows, which travel as one JSON text: one for each row costs a multiple of it."""
-        if len(rows) < MANY:
+        if len(rows) < MANY or _size(rows) > LARGE:
             return connection.execute(statement, rows)
         text = json.dumps(rows, ensure_ascii=False, default=_in_json)
         return connection.execute(_of_json(statement, tuple(rows[0])), {_ROWS: text})
@@ -253,6 +255,10 @@ def _of_json(statement: sa.Insert, names: tuple[str, ...]) -> sa.Insert:
     text = sa.cast(sa.bindparam(_ROWS, type_=sa.Text), sa.JSON)
     rows = sa.func.json_to_recordset(text).table_valued(*columns).render_derived(with_types=True)
     return statement.from_select(list(names), sa.select(*(rows.c[name] for name in names)))
+
+
+def _size(rows: Sequence[Row]) -> int:
+    return sum(len(value) for row in rows for value in row.values() if isinstance(value, (bytes, str)))
 
 
 def _in_json(value: object) -> str:
