@@ -32,8 +32,8 @@ check: setup ## Format, lint, types, import rules, contracts, unit tests: under 
 	@$(BIN)/python -m pytest -m "not cluster" tests/unit tests/contract -n 2
 
 .PHONY: test
-test: setup browser compiler clients ## Everything that needs no server: unit, conformance, integration, faults, browser
-	@CHROMIUM=$$(cat $(VENV)/browser) CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m pytest -m "not cluster" -n 2 --dist loadfile
+test: setup browser compiler clients ## Everything that needs no server: unit, conformance, integration, short faults, browser
+	@CHROMIUM=$$(cat $(VENV)/browser) CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m pytest -m "not cluster and not long" -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: browser
 browser: setup ## Find or install the browser of the tests

@@ -12,6 +12,7 @@ from tests.support.oulad import POINTS, assert_audit_clean, assert_whole, figure
 PASSES = 4
 """A point is deadly when it is passed for the fourth time: by then other work is in flight."""
 
+pytestmark = pytest.mark.long
 SEED = 20131007
 CHANCE = 0.006
 KILLS = 20

@@ -17,6 +17,7 @@ from tests.support.power import Disk
 PASSES = 4
 """As for the kills: a point is deadly when it is passed for the fourth time."""
 
+pytestmark = pytest.mark.long
 SEED = 20131007
 CUTS = 8
 FIRST_SYNCS = (1, 2, 5, 13, 34, 89)

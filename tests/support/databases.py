@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -11,6 +14,7 @@ import sqlalchemy as sa
 from services.migration import OWNERS
 from shared.clock import Clock
 from shared.database import Database
+from shared.messaging.local_bus import HISTORY as LOCAL_BUS
 from shared.messaging.tables import HISTORY as MESSAGING
 from shared.messaging.tables import metadata as messaging
 from shared.migrations.migrate import migrate
@@ -18,6 +22,7 @@ from shared.settings import Settings, load_settings
 from tests.support import postgresql
 
 SERVICES = ("identity", "submission", "marking", "notifier", "operations")
+BUS = "bus"
 
 _open: list[Database] = []
 
@@ -71,8 +76,18 @@ def close_all() -> None:
 
 
 def settings_in(folder: Path, **given: object) -> Settings:
-    """Settings of a whole system in this folder, its databases migrated ones when they are PostgreSQL's."""
-    return server_settings_in(folder, **given) if postgresql.are_wanted() else load_settings(data_dir=folder, **given)
+    """Settings of a whole system in this folder, whose new databases are copies of migrated ones.
+
+    A migration for each costs more than most tests; those that are about migrations make their own settings.
+    """
+    if postgresql.are_wanted():
+        return server_settings_in(folder, **given)
+    settings = load_settings(data_dir=folder, **given)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (*SERVICES, BUS):
+        if not (file := folder / f"{name}.db").exists():
+            shutil.copyfile(_migrated_file(name), file)
+    return settings
 
 
 def server_settings_in(folder: Path, **given: object) -> Settings:
@@ -84,10 +99,25 @@ def server_settings_in(folder: Path, **given: object) -> Settings:
 @cache
 def _migrated(service: str, _of: Path) -> str:
     """The URL of the database of the service that belongs to this folder."""
+    return postgresql.new_copy(service, partial(_fill, service))
 
-    def fill(url: str) -> None:
-        database = Database(url, source=service, clock=ManualClock())
-        migrate(database, [MESSAGING, OWNERS[service].history])
-        database.close()
 
-    return postgresql.new_copy(service, fill)
+@cache
+def _migrated_file(service: str) -> Path:
+    """A migrated file of SQLite, closed, made once a process."""
+    file = _templates() / f"{service}.db"
+    _fill(service, f"sqlite:///{file}")
+    return file
+
+
+@cache
+def _templates() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="etma-templates-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _fill(service: str, url: str) -> None:
+    database = Database(url, source=service, clock=ManualClock())
+    migrate(database, [LOCAL_BUS] if service == BUS else [MESSAGING, OWNERS[service].history])
+    database.close()
