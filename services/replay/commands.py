@@ -64,6 +64,7 @@ def add_replay(app: typer.Typer) -> None:
         ] = None,
         marking: Annotated[list[str] | None, typer.Option(help="The same of marking.")] = None,
         rate: Annotated[str, typer.Option(help="`max`, or how many a second, such as 20/s.")] = "max",
+        tus: Annotated[bool, typer.Option("--tus", help="Hand in by uploads that can be resumed.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
     ) -> None:
         """Replay a presentation of OULAD in simulated time; killed at any moment, the same command goes on.
@@ -76,7 +77,9 @@ def add_replay(app: typer.Typer) -> None:
         addresses = _addresses(submission or (), marking or ())
         order = Order(presentation=presentation, limit=limit, size_bytes=size)
         pace = Pace(size_bytes=size, per_second=_per_second(rate))
-        figures = _replay(make_plan(read_dataset(folder, presentation), limit=limit), order, pace, addresses)
+        figures = _replay(
+            make_plan(read_dataset(folder, presentation), limit=limit), order, pace, addresses, by_tus=tus
+        )
         _print(figures, as_json=as_json)
         raise typer.Exit(0 if figures.clean else 1)
 
@@ -99,14 +102,14 @@ def _addresses(submission: Sequence[str], marking: Sequence[str]) -> Addresses |
     return Addresses(submission=submission, marking=marking) if submission else None
 
 
-def _replay(plan: Plan, order: Order, pace: Pace, addresses: Addresses | None) -> Figures:
+def _replay(plan: Plan, order: Order, pace: Pace, addresses: Addresses | None, *, by_tus: bool) -> Figures:
     settings = _settings()
     configure_logs(settings.command_log_level)
     with sole_user(settings.data_dir):
         clock = _clock(settings, plan, order)
         journal = Journal(settings.data_dir / "replay")
         with _system(settings, addresses) as (system, places), _progress(plan.handings_in) as on_progress:
-            client = Client(places, connections=CLIENTS)
+            client = Client(places, connections=CLIENTS, by_tus=by_tus)
             replay = Replay(system, clock, client, journal, pace=pace, on_progress=on_progress)
             try:
                 replay.run(plan)

@@ -20,7 +20,15 @@ from services.intake.catalogue import take_in
 from services.opening import opened_or_new
 from tests.support.cluster import new_cluster
 from tests.support.databases import settings_in
-from tests.support.oulad import environment_of, etma
+from tests.support.oulad import (
+    assert_audit_clean,
+    assert_whole,
+    environment_of,
+    etma,
+    figures,
+    replay,
+    small_dataset,
+)
 from tests.support.processes import roles
 from tests.support.uploading import MEBIBYTE, UMA, UPLOAD_POINTS, Uploader, film_school, text_of
 
@@ -172,3 +180,13 @@ def test_what_one_process_began_another_goes_on_with(tmp_path: Path, dies: str, 
         assert other.wait_for(path, "ready")["sha256"] == hashlib.sha256(content).hexdigest()
         accepted = other.confirm(path)
         assert (accepted.status_code, accepted.json()["sha256"]) == (201, hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.long
+def test_a_replay_by_tus_comes_to_the_same_end_over_kills_in_the_middle_of_uploads(tmp_path: Path) -> None:
+    dataset, data_dir = small_dataset(tmp_path / "oulad"), tmp_path / "var"
+    for point in UPLOAD_POINTS:
+        killed = replay(dataset, data_dir, "--tus", environment={"ETMA_KILL_POINT": f"{point}:20"})
+        assert killed.returncode == -signal.SIGKILL, f"{point} was not reached: {killed.stdout}{killed.stderr}"
+    assert_whole(figures(replay(dataset, data_dir, "--tus")))
+    assert_audit_clean(data_dir)
