@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import large, latency, relaying, uploads, working
+from bench import large, latency, relaying, resumable, trickling, uploads, working
 from deploy.servers.names import images_env
 
 REPORTS: Mapping[str, Callable[..., str]] = {
@@ -20,6 +20,8 @@ REPORTS: Mapping[str, Callable[..., str]] = {
     "relay": relaying.report,
     "worker": working.report,
     "large": large.report,
+    "resumable": resumable.report,
+    "trickling": trickling.report,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
 FIGURES = "<!-- figures: what follows is written by make bench -->\n"

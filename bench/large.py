@@ -43,9 +43,9 @@ def _ours(running: Line, target: Target, size: int) -> tuple[float, float]:
     """Megabytes a second, and by how many MiB the process was larger at its peak than before."""
     process = Path(f"/proc/{running.api.pid}")
     (process / "clear_refs").write_text(RESET_PEAK, encoding="ascii")
-    before = _kib(process, "VmRSS")
+    before = kib_of(process, "VmRSS")
     seconds = upload_alone(target, size)
-    grown = _kib(process, "VmHWM") - before
+    grown = kib_of(process, "VmHWM") - before
     running.cluster.settle()
     return size / MB / seconds, grown / 1024
 
@@ -62,7 +62,8 @@ def _put(size: int) -> float:
         return size / MB / upload_alone(target, size)
 
 
-def _kib(process: Path, name: str) -> int:
+def kib_of(process: Path, name: str) -> int:
+    """A line of /proc/PID/status, in KiB."""
     lines = (process / "status").read_text(encoding="ascii").splitlines()
     (line_of_it,) = [each for each in lines if each.startswith(f"{name}:")]
     return int(line_of_it.split()[1])

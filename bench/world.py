@@ -116,10 +116,15 @@ def one_process(folder: Path) -> Iterator[tuple[Cluster, Target]]:
 
 def target_of(system: System, port: int) -> Target:
     """The API of this system on this port; the students take turns."""
-    tokens = [system.identity.sessions.sign_in(role="student", identifier=student) for student in STUDENTS]
+    tokens = tokens_of(system)
 
     def headers(number: int) -> dict[str, str]:
         token = tokens[number % len(tokens)]
         return {"authorization": f"Bearer {token}", "idempotency-key": str(uuid.uuid4())}
 
     return form(port, UPLOADS, headers)
+
+
+def tokens_of(system: System) -> list[str]:
+    """One for each student."""
+    return [system.identity.sessions.sign_in(role="student", identifier=student) for student in STUDENTS]

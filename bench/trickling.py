@@ -1,0 +1,91 @@
+"""Hand-ins at a fixed pace while hundreds of uploads come over slow links."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import quantiles
+from tempfile import TemporaryDirectory
+
+from bench.candidates import program
+from bench.client import Failed, Target, upload_alone
+from bench.figures import table
+from bench.large import kib_of
+from bench.world import Line, cluster, line, tokens_of
+
+KB = 1000
+TRICKLING, TRICKLE_BYTES = 500, 64 * KB
+HAND_IN_BYTES, PER_SECOND = 100 * KB, 50
+MINUTES = 3
+BEGINNING_SECONDS = 10
+"""The slow uploads begin within so long."""
+
+
+def report(*, quick: bool) -> str:
+    """The table."""
+    with cluster() as found, line(found) as running:
+        return _beside(running, quick=quick)
+
+
+def _beside(running: Line, *, quick: bool) -> str:
+    """Hand-ins at a fixed pace, alone and beside the trickle. Waiting counts from when each was due."""
+    seconds = 10 if quick else MINUTES * 60
+    trickling = 50 if quick else TRICKLING
+    target = running.target()
+    alone = _paced(running, target, seconds / 3)
+    arguments = (str(running.api.port), str(trickling), str(TRICKLE_BYTES), str(seconds + 15))
+    with TemporaryDirectory() as folder:
+        tokens = Path(folder) / "tokens"
+        tokens.write_text("\n".join(tokens_of(running.cluster.system)), encoding="ascii")
+        with program("bench.slow_links", *arguments, str(tokens)) as process:
+            time.sleep(BEGINNING_SECONDS)
+            beside = _paced(running, target, seconds)
+            if process.poll() is not None:
+                raise Failed("the trickle ended before the hand-ins did")
+    rows = [
+        (name, f"{each.per_second:.1f}", *(f"{ms:,.0f}" for ms in (each.p50_ms, each.p99_ms)), *each.memory)
+        for name, each in (("alone", alone), (f"beside {trickling} uploads of 64 KB/s", beside))
+    ]
+    columns = (
+        "hand-ins of 100 KB",
+        "accepted per second",
+        "p50 ms",
+        "p99 ms",
+        "API process MiB, first",
+        "most",
+        "last",
+    )
+    return table(f"{PER_SECOND} hand-ins a second for {seconds:.0f} s", columns, rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paced:
+    """Of the hand-ins; `memory` is the first, greatest and last size of the API process, in MiB."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    memory: tuple[int, int, int]
+
+
+def _paced(running: Line, target: Target, seconds: float) -> Paced:
+    process = Path(f"/proc/{running.api.pid}")
+    began = time.monotonic() + 0.1
+    sizes: list[int] = []
+
+    def hand_in(number: int) -> float:
+        due = began + number / PER_SECOND
+        time.sleep(max(0.0, due - time.monotonic()))
+        if number % PER_SECOND == 0:
+            sizes.append(kib_of(process, "VmRSS") // 1024)
+        upload_alone(target, HAND_IN_BYTES)
+        return time.monotonic() - due
+
+    with ThreadPoolExecutor(64) as threads:
+        waits = list(threads.map(hand_in, range(int(seconds * PER_SECOND))))
+    cuts = quantiles(waits, n=100)
+    took = time.monotonic() - began
+    memory = (sizes[0], max(sizes), sizes[-1])
+    return Paced(per_second=len(waits) / took, p50_ms=cuts[49] * 1000, p99_ms=cuts[98] * 1000, memory=memory)
