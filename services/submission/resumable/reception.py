@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -31,12 +31,11 @@ from services.submission.resumable.domain import (
     WrongChecksum,
 )
 from services.submission.resumable.leases import Leases
+from services.submission.resumable.piece_buffer import PieceBuffer
 from shared.database import Transaction
 from shared.errors import Unavailable
 from shared.killpoints import kill_point
 from shared.storage.port import ObjectStore
-
-SLICE_BYTES = 256 * 1024
 
 log = structlog.get_logger()
 
@@ -57,7 +56,7 @@ class Reception:
         self._leases = leases
         self._staging = staging
         self._checking = checking
-        self._buffer = bytearray()
+        self._buffer = PieceBuffer()
         self._held: list[Piece] = []
         self._renewed = time.monotonic()
 
@@ -74,7 +73,7 @@ class Reception:
     def take(self, chunk: memoryview) -> int:
         """Take as many bytes as there is room for; how many. Raises `TooManyBytes`."""
         taken = chunk[: min(PIECE_BYTES - len(self._buffer), self._expect_more())]
-        self._buffer += taken
+        self._buffer.add(taken)
         return len(taken)
 
     def store(self) -> None:
@@ -97,8 +96,9 @@ class Reception:
         if self.upload.state is not State.RECEIVING:
             return self.offset
         if self._is_whole_file:
-            self._compare(self._buffer)
-            self._checking.check_bytes(self.upload, _slices(self._buffer))
+            self._compare(self._buffer.slices())
+            self._checking.check_bytes(self.upload, self._buffer.slices())
+            self._buffer.clear()
             return self.upload.length
         rest = [self._stage()] if self._buffer else []
         self._held += rest
@@ -120,6 +120,7 @@ class Reception:
 
     def abandon(self) -> None:
         """Let the next request in; what does not count goes."""
+        self._buffer.clear()
         try:
             self._leases.release(self.upload)
             self._discard(self._held)
@@ -144,12 +145,12 @@ class Reception:
     def _stage(self) -> Piece:
         offset = self._end
         with self._staging.writer(f"{self.upload.upload_id}/{offset:015d}") as writer:
-            for chunk in _slices(self._buffer):
+            for chunk in self._buffer.slices():
                 writer.write(chunk)
+                if self._hash:
+                    self._hash.update(chunk)
             stored = writer.finish()
-        if self._hash:
-            self._hash.update(self._buffer)
-        self._buffer = bytearray()
+        self._buffer.clear()
         kill_point("upload.piece_durable")
         return Piece(
             upload_id=self.upload.upload_id,
@@ -185,10 +186,11 @@ class Reception:
         else:
             self._leases.uploads.change(held.upload_id, tx, **values)
 
-    def _compare(self, rest: bytearray | bytes = b"") -> None:
+    def _compare(self, rest: Iterable[bytes] = ()) -> None:
         if self._checksum is None or self._hash is None:
             return
-        self._hash.update(rest)
+        for chunk in rest:
+            self._hash.update(chunk)
         if not hmac.compare_digest(self._hash.digest(), self._checksum.digest):
             raise WrongChecksum(f"The bytes do not have this {self._checksum.algorithm}. Please send them again.")
 
@@ -203,9 +205,3 @@ class Reception:
     def _discard(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
             self._staging.delete(piece.object_key, piece.object_version)
-
-
-def _slices(content: bytearray) -> Iterator[bytes]:
-    """The bytes without a second copy of all of them."""
-    for start in range(0, len(content), SLICE_BYTES):
-        yield bytes(content[start : start + SLICE_BYTES])
