@@ -70,7 +70,7 @@ class SubmissionKeeps:
             yield f"the object store lets go of their last file on {retained:%Y-%m-%d}, and of none before its day"
         under_way = sa.exists().where(upload_table.c.person_ref == person_ref, upload_table.c.state.in_(OPEN))
         if connection.scalar(sa.select(under_way)):
-            yield "an upload is under way: it ends by itself within a day, or is deleted by its student"
+            yield "an upload is under way: it ends by itself within seven days, or its student deletes it"
 
     def forget(self, person_refs: Sequence[str], tx: Transaction) -> None:
         """The names of files, and the keys that clients chose."""
