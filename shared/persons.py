@@ -63,6 +63,11 @@ class Progress:
     cleared_at: datetime | None = None
 
     @property
+    def is_done(self) -> bool:
+        """Whether nothing is left."""
+        return self.cleared_at is not None
+
+    @property
     def words(self) -> str:
         """In words for people."""
         if self.erased_at is None:
@@ -112,7 +117,10 @@ class PersonKeeper:
         query = sa.select(erased_person.c.erased_at, erased_person.c.cleared_at)
         with self.database.reading() as connection:
             row = connection.execute(query.where(erased_person.c.person_ref == person_ref)).one_or_none()
-        return Progress() if row is None else Progress(erased_at=row.erased_at, cleared_at=row.cleared_at)
+            has_letters = connection.scalar(sa.select(sa.exists().where(*_about(person_ref))))
+        if row is None:
+            return Progress()
+        return Progress(erased_at=row.erased_at, cleared_at=None if has_letters else row.cleared_at)
 
     def table(self) -> HandlerTable:
         return {PersonErased: self.hear}
@@ -158,9 +166,12 @@ class PersonKeeper:
         return len(cleared)
 
     def _uncleared(self) -> Sequence[str]:
-        query = sa.select(erased_person.c.person_ref).where(erased_person.c.cleared_at.is_(None)).limit(CHUNK)
+        """Of whom something is left: also in a dead letter that came afterwards and was resolved."""
+        came_later = (dead_letter.c.key == erased_person.c.person_ref, dead_letter.c.state.not_in(OPEN))
+        letters = sa.exists().where(dead_letter.c.topic == PERSON.name, *came_later)
+        left = sa.or_(erased_person.c.cleared_at.is_(None), letters)
         with self.database.reading() as connection:
-            return connection.execute(query).scalars().all()
+            return connection.execute(sa.select(erased_person.c.person_ref).where(left).limit(CHUNK)).scalars().all()
 
     def _clear(self, person_ref: str) -> bool:
         with self.database.transaction() as tx:

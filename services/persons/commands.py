@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,6 @@ from services.persons.export import Export
 from services.system import System
 from shared.listing import print_rows
 from shared.looks import looks_at
-from shared.persons import Progress
 from shared.web.scopes import EVERYTHING
 
 NOT_YET = 1
@@ -136,21 +135,28 @@ def _add_erase(persons: typer.Typer, open_tools: OpenTools) -> None:
         with open_tools() as tools:
             erasing = tools.erasing
             subject = erasing.desk.find(person)
-            if subject.erased_at is None or not erasing.is_done(subject.person_ref):
+            if subject.erased_at is None:
                 erasing.check(subject.person_ref)
+            if not erasing.is_done(subject.person_ref):
                 if not yes:
                     typer.confirm(f"Erase {subject.person_ref} for ever?", abort=True)
                 erasing.erase(subject.person_ref, reason=reason, actor=_actor())
             is_done = erasing.wait(subject.person_ref, seconds=wait)
-            _print_progress(subject.person_ref, erasing.progress(subject.person_ref), as_json=as_json)
+            _print_progress(erasing, subject.person_ref, as_json=as_json)
         raise typer.Exit(0 if is_done else NOT_YET)
 
 
-def _print_progress(person_ref: str, progress: Mapping[str, Progress | None], *, as_json: bool) -> None:
+def _print_progress(erasing: Erasing, person_ref: str, *, as_json: bool) -> None:
+    progress = erasing.progress(person_ref)
     words = {name: "cannot be asked now" if each is None else each.words for name, each in progress.items()}
+    obstacles = erasing.obstacles(person_ref)
     if as_json:
-        typer.echo(json.dumps({"person_ref": person_ref, "services": words, "remains": REMAINS}))
+        told = {"person_ref": person_ref, "services": words, "obstacles": obstacles, "remains": REMAINS}
+        typer.echo(json.dumps(told))
         return
+    typer.echo(f"Erased: {person_ref}")
+    for obstacle in obstacles:
+        typer.echo(obstacle, err=True)
     for name, said in words.items():
         typer.echo(f"{name}: {said}")
     typer.echo("What remains:")

@@ -272,6 +272,20 @@ def test_a_dead_letter_that_could_bring_them_back_holds(town: Town) -> None:
     erase(town, person_ref)
 
 
+def test_a_dead_letter_that_comes_afterwards_is_told_and_cleared_when_it_is_resolved(place: tuple[Town, Path]) -> None:
+    town, folder = place
+    person_ref = ref_of(town, ZEB)
+    end_presentation(town)
+    erase(town, person_ref)
+    bury(town, person_ref)
+    erasing = erasing_in(town)
+    assert not erasing.is_done(person_ref)
+    assert [each for each in erasing.obstacles(person_ref) if each.startswith("marking: dead letter")]
+    discard_letters(town)
+    assert erasing.wait(person_ref, seconds=SECONDS)
+    assert not [where for where in traces_under(folder) if not where.startswith("bus.db")]
+
+
 def test_what_is_not_published_yet_holds(town: Town) -> None:
     person_ref = ref_of(town, ZEB)
     end_presentation(town)
