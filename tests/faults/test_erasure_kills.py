@@ -15,21 +15,13 @@ import pytest
 from deploy.servers.ports import free_port
 from services.intake.catalogue import take_in
 from tests.support.oulad import environment_of, etma
-from tests.support.persons import CONTENT, FILE_NAME, ZEB, ref_of, traces_under, university
+from tests.support.persons import CONTENT, ERASURE_POINTS, FILE_NAME, ZEB, ref_of, traces_under, university
 from tests.support.university import TUTOR, running_town
 
 SECONDS = 60
 SETTINGS = {"ETMA_KEPT_DAYS": "0", "ETMA_DIGEST_WINDOW_SECONDS": "0"}
-IN_THE_COMMAND = ("person.checked", "identity.before_commit", "identity.committed", "persons.forgotten:1")
-IN_THE_SERVICES = (
-    "relay.acknowledged",
-    "bus.appended",
-    "consumer.applied",
-    "submission.files_erased",
-    "persons.forgotten",
-    "persons.cleared",
-    "bus.erased",
-)
+IN_THE_COMMAND = ("person.checked", "identity.before_commit", "identity.committed", "persons.forgotten")
+IN_THE_SERVICES = ("relay.acknowledged", "bus.appended", "consumer.applied", *ERASURE_POINTS[1:])
 """Each is reached by a service that goes on where the kill before stopped it."""
 
 

@@ -2153,8 +2153,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="erasure: who was erased hands in by an old session",
         file="services/submission/submissions/handlers.py",
-        old="        return enrolled and not erased_among([attempt.person_ref], connection)\n",
-        new="        return enrolled\n",
+        old="        if erased_among([attempt.person_ref], connection):\n            return False\n",
+        new="",
         test=_ERASURE + "test_who_is_erased_hands_nothing_in_any_more",
     ),
     Breakage(

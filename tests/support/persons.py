@@ -17,6 +17,15 @@ NAME = "Zebedee Quillfeather"
 ADDRESS = "zebedee.quillfeather@example.org"
 FILE_NAME = "quillfeather-z7340911.pdf"
 CONTENT = f"%PDF-1.4\nby {NAME}, {ZEB}\n".encode()
+ERASURE_POINTS = (
+    "person.checked",
+    "persons.forgotten",
+    "persons.cleared",
+    "submission.files_erased",
+    "bus.erased",
+)
+"""The moments of an erasure at which a process may die."""
+
 TRACES = (b"zebedee", b"quillfeather", ZEB.lower().encode(), base64.b64encode(FILE_NAME.encode()).lower())
 """What must not be found any more, in small letters."""
 

@@ -148,8 +148,9 @@ class HandIn:
 
     def _may_hand_in(self, connection: sa.Connection, attempt: Attempt, presentation_id: str) -> bool:
         reached = covers(attempt.scopes, presentation_id=presentation_id, person_ref=attempt.person_ref)
-        enrolled = reached and self.catalogue.is_enrolled(connection, presentation_id, attempt.person_ref)
-        return enrolled and not erased_among([attempt.person_ref], connection)
+        if erased_among([attempt.person_ref], connection):
+            return False
+        return reached and self.catalogue.is_enrolled(connection, presentation_id, attempt.person_ref)
 
     @contextmanager
     def incoming(self, attempt: Attempt, assignment: Assignment) -> Iterator[Incoming]:
