@@ -17,7 +17,7 @@ from services.persons.commands import add_persons
 from services.replay.commands import add_replay
 from services.submission.receipts.commands import add_receipts
 from services.system import HISTORIES
-from services.tools import operations_tools, receipt_tools
+from services.tools import operations_tools, person_tools, receipt_tools
 from services.topics import add_topics
 from shared.errors import EtmaError
 from shared.observability.logs import configure_logs
@@ -111,4 +111,4 @@ add_commands(app, operations_tools)
 add_receipts(app, receipt_tools)
 add_replay(app)
 add_topics(app)
-add_persons(app, opened)
+add_persons(app, opened, person_tools)

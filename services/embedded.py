@@ -16,6 +16,7 @@ from shared.housekeeping import PRUNE_SECONDS, Chore, Housekeeping
 from shared.messaging.consumer import ConsumerLoop
 from shared.messaging.local_bus import LocalBus
 from shared.messaging.relay import Relay
+from shared.persons import CLEAR_SECONDS
 from shared.service import Loop, LoopThread, problems_of
 from shared.settings import BadSettings, Settings
 from shared.timers import TimersLoop
@@ -107,18 +108,24 @@ class Embedded(System):
         for consumer in self.consumers.values():
             yield consumer.pruning()
         yield Chore(name="bus.prune", every_seconds=PRUNE_SECONDS, run=self._prune_bus)
+        yield Chore(name="bus.erased", every_seconds=CLEAR_SECONDS, run=lambda: self.bus.forget_erased(self._read()))
         for service in self.services:
             yield from service.chores
+            yield service.persons.chore()
 
     def _prune_bus(self) -> int:
         """Delete from the bus what is old and what everybody who reads it has applied."""
+        return sum(self.bus.prune(TOPICS[topic], part, below=below) for (topic, part), below in self._read().items())
+
+    def _read(self) -> Mapping[tuple[str, int], int]:
+        """Of each partition, below which offset everybody who reads it has applied all."""
         ends = self.bus.end_offsets()
         read = {place: ends[place] for place in ends}
         for loop in self.pipeline.loops:
             if isinstance(loop, ConsumerLoop):
                 for place, offset in loop.applied().items():
                     read[place] = min(read[place], offset)
-        return sum(self.bus.prune(TOPICS[topic], part, below=below) for (topic, part), below in read.items())
+        return read
 
     def _wake_each_other(self) -> None:
         self.bus.on_append(self.pipeline.wake)

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from services.identity.erasure.handlers import PersonDesk
 from services.opening import opened
 from services.operations.commands import Tools
 from services.operations.dead_letters.handlers import DeadLetterDesk
 from services.operations.reconciliation.handlers import Audit
+from services.persons.commands import Tools as PersonTools
+from services.persons.erasing import Erasing
+from services.persons.export import Export
 from services.submission.receipts.commands import Tools as ReceiptTools
-from services.submission.receipts.domain import verify
+from services.submission.receipts.domain import read_statement, verify
+from services.submission.receipts.printing import Sheet, print_receipt
 from services.system import System
 from shared.inspection import Inspection
 from shared.messaging.dead_letters import DeadLetters
 from shared.observability.logs import configure_logs
+from shared.persons import Persons
 from shared.settings import Settings, load_settings
 from shared.web.remote_inspection import RemoteDeadLetters, RemoteInspection
+from shared.web.remote_person_desk import RemotePersonDesk
+from shared.web.remote_persons import RemotePersons
 from shared.web.remote_service import RemoteService
 from shared.wiring import Platform
 
@@ -76,6 +84,56 @@ def _tools_elsewhere(settings: Settings) -> Iterator[Tools]:
         yield _tools(platform, inspections, letters, _public_keys(services["submission"]))
     finally:
         platform.close()
+
+
+@contextmanager
+def person_tools() -> Iterator[PersonTools]:
+    """Tools for what concerns one person, where the services are."""
+    settings = load_settings()
+    if not settings.are_services_elsewhere:
+        with opened() as system:
+            yield person_tools_of(system)
+        return
+    configure_logs(settings.command_log_level)
+    platform = Platform(settings)
+    try:
+        services = {name: platform.remote(name, asked_by=ASKED_BY) for name in SERVICES}
+        persons = {name: RemotePersons(service) for name, service in services.items()}
+        desk = RemotePersonDesk(services["identity"])
+        yield _person_tools(platform, desk, persons, lambda: _public_keys(services["submission"]))
+    finally:
+        platform.close()
+
+
+def person_tools_of(system: System) -> PersonTools:
+    """Tools for services that are composed in this process."""
+    persons = {service.name: service.persons for service in system.services}
+    return _person_tools(
+        system.platform, system.identity.person_desk, persons, system.submission.verification.published
+    )
+
+
+def _person_tools(
+    platform: Platform,
+    desk: PersonDesk | RemotePersonDesk,
+    services: Mapping[str, Persons],
+    published: Callable[[], list[dict[str, Any]]],
+) -> PersonTools:
+    def print_version(row: Mapping[str, Any], ruling: str | None) -> bytes:
+        keys = published()
+        sheet = Sheet(
+            receipt=read_statement(row["receipt"], keys),
+            ruling=read_statement(ruling, keys) if ruling else None,
+            file_name=row["file_name"],
+            assignment_title=row["assignment_id"],
+        )
+        return print_receipt(sheet)
+
+    return PersonTools(
+        erasing=Erasing(desk=desk, services=services),
+        export=Export(services, platform.objects, print_version),
+        now=platform.clock.now,
+    )
 
 
 def _public_keys(submission: RemoteService) -> list[dict[str, Any]]:

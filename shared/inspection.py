@@ -13,7 +13,7 @@ from shared.columns import MOST_DIGITS
 from shared.database import Database
 from shared.errors import NotFound, Rejected
 from shared.messaging.bus import LogEnds
-from shared.messaging.tables import dead_letter, key_sequence, outbox, progress, timer
+from shared.messaging.tables import dead_letter, erased_person, key_sequence, outbox, progress, timer
 
 PAGE = 1000
 """How many rows a page has at the most."""
@@ -101,9 +101,18 @@ def counter_facts(database: Database, *, after: str = "", limit: int = PAGE) -> 
         return [dict(row) for row in connection.execute(said.where(key > after).order_by(key).limit(limit)).mappings()]
 
 
+def erased_facts(database: Database, *, after: str = "", limit: int = PAGE) -> list[dict[str, object]]:
+    """The kind `erased` of every service: the references of who was erased, as far as it has heard."""
+    ref = erased_person.c.person_ref
+    query = sa.select(ref.label("position"), ref).where(ref > after).order_by(ref).limit(limit)
+    with database.reading() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
 MESSAGING_KINDS: Mapping[str, Callable[..., list[dict[str, object]]]] = {
     "outbox": outbox_facts,
     "counters": counter_facts,
+    "erased": erased_facts,
 }
 """The kinds that every service shows; each is called with the database, `after` and `limit`."""
 

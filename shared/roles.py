@@ -32,7 +32,7 @@ from shared.service import LoopThread, Part, Service, problems_of
 from shared.settings import Settings, load_settings
 from shared.timers import TimersLoop
 from shared.watch import Watch, watch_of_database
-from shared.web import inspection_api
+from shared.web import inspection_api, persons_api
 from shared.web.app import create_app, health_app, waiting_app
 from shared.web.pages import Pages
 from shared.web.server import Doorway, HttpThread
@@ -176,7 +176,11 @@ def _app(role: str, platform: Platform, service: Service, problems: Callable[[],
     if role != "api":
         return health_app(problems)
     return create_app(
-        routers=[*service.routers, inspection_api.routes(service.inspection, _dead_letters(service))],
+        routers=[
+            *service.routers,
+            inspection_api.routes(service.inspection, _dead_letters(service)),
+            persons_api.routes(service.persons),
+        ],
         pages=platform.pages,
         callers=platform.callers(service),
         form_secret=platform.form_secret,
@@ -199,7 +203,10 @@ def _parts(role: str, platform: Platform, service: Service) -> Sequence[Part]:
             return [thread, bus, _housekeeping(relay.pruning())]
         case "worker":
             consumer = Consumer(database=service.database, handlers=service.handlers)
-            return [platform.worker(consumer, service.topics), _housekeeping(consumer.pruning())]
+            return [
+                platform.worker(consumer, service.topics),
+                _housekeeping(consumer.pruning(), service.persons.chore()),
+            ]
         case "timers":
             return [
                 LoopThread("timers", [TimersLoop(service.database, service.timer_handlers)]),

@@ -18,6 +18,7 @@ from shared.errors import Unavailable, public_name
 from shared.housekeeping import Chore
 from shared.inspection import Inspection, is_in_flight
 from shared.messaging.consumer import HandlerTable
+from shared.persons import PersonKeeper
 from shared.timers import TimerHandler
 from shared.web.callers import Callers
 
@@ -60,6 +61,7 @@ class Service:
     `recover` puts right what a crash left behind; it runs before anything else does, when nothing is under way.
     `follow_up` is what remains to be done soon after requests were answered.
     `problems` names what is not well in it, with words for everybody; it is asked often and answers from memory.
+    `persons` is what it keeps about persons; in a process of its own its worker clears what is left of erased ones.
     `callers` is of the service that keeps the sessions; the others ask it.
     `in_flight` tells whether it has work of its own to do yet, beyond facts and timers, at a cost that does not grow.
     """
@@ -77,6 +79,7 @@ class Service:
     problems: Callable[[], Mapping[str, str]] = dict
     in_flight: Callable[[], bool] = bool
     inspection: Inspection
+    persons: PersonKeeper
     callers: Callers | None = None
 
     def is_moving(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, unquote, urlsplit
@@ -64,6 +65,11 @@ class Settings(BaseSettings):
     digest_window_seconds: int = Field(
         default=900, ge=0, description="how long a tutor's mail gathers news; 0 = at once"
     )
+    kept_days: int = Field(
+        default=365,
+        ge=0,
+        description="how many days after the last cut-off of a presentation nobody who is in it may be erased",
+    )
     oidc_issuer: str = Field(
         default="",
         description="the university's OpenID Connect provider, such as `https://sso.example.org/realms/staff`",
@@ -101,6 +107,11 @@ class Settings(BaseSettings):
         if text:
             MEANINGS.validate_json(text)
         return text
+
+    @property
+    def kept(self) -> timedelta:
+        """How long after the last cut-off of a presentation nobody who is in it may be erased."""
+        return timedelta(days=self.kept_days)
 
     @property
     def oidc_meanings(self) -> dict[str, str]:

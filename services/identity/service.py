@@ -7,6 +7,8 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
+from services.identity.erasure import api as erasure_api
+from services.identity.erasure.handlers import PersonDesk
 from services.identity.grants import pages as role_pages
 from services.identity.grants.handlers import ImportedRoles, RoleDesk
 from services.identity.grants.store import GrantStore
@@ -15,6 +17,7 @@ from services.identity.inspection import IdentityInspection
 from services.identity.people import api as people_api
 from services.identity.people.handlers import Finding, People
 from services.identity.people.store import PeopleStore
+from services.identity.personal import IdentityKeeps
 from services.identity.provider import pages as provider_pages
 from services.identity.provider.domain import Agreement
 from services.identity.provider.handlers import ProviderSignIn
@@ -25,6 +28,7 @@ from services.identity.sessions.handlers import SessionPruning, Sessions
 from services.identity.sessions.store import SessionStore
 from shared.housekeeping import Chore
 from shared.migrations.history import History
+from shared.persons import PersonKeeper
 from shared.service import Service
 from shared.settings import Settings
 from shared.web.callers import Callers
@@ -58,6 +62,8 @@ class Identity:
             sessions=SessionTokens(signer, platform.clock), services=platform.service_tokens, known=known
         )
         provider = _provider(platform)
+        keeper = PersonKeeper(self.database, IdentityKeeps())
+        self.person_desk = PersonDesk(self.database, self.people.store, keeper)
         pruning = SessionPruning(self.database, session_store)
         self.service = Service(
             name=NAME,
@@ -65,6 +71,7 @@ class Identity:
             routers=[
                 api.routes(self.sessions),
                 people_api.routes(Finding(self.database, self.people.store)),
+                erasure_api.routes(self.person_desk),
                 pages.routes(
                     self.sessions,
                     platform.pages,
@@ -75,6 +82,7 @@ class Identity:
                 role_pages.routes(role_pages.RolePages(self.roles, self.role_views, platform.pages)),
             ],
             inspection=IdentityInspection(self.database, platform.log_ends(self.database)),
+            persons=keeper,
             callers=self.callers,
             chores=[Chore(name="identity.sessions", every_seconds=PRUNE_SECONDS, run=pruning.prune)],
         )

@@ -12,6 +12,7 @@ from services.marking.later_versions import pages as later_versions_pages
 from services.marking.later_versions.handlers import Answering, Asking
 from services.marking.later_versions.store import QuestionStore
 from services.marking.later_versions.views import QuestionViews
+from services.marking.personal import MarkingKeeps
 from services.marking.scripts import api, pages
 from services.marking.scripts.handlers import Collecting
 from services.marking.scripts.views import ScriptViews
@@ -19,6 +20,7 @@ from services.marking.tutors.handlers import Directory
 from services.marking.tutors.store import TutorStore
 from shared.contracts import CATALOGUE, PERSON, SUBMISSION
 from shared.migrations.history import History
+from shared.persons import PersonKeeper
 from shared.service import Service
 from shared.wiring import Platform
 
@@ -37,10 +39,16 @@ def compose(platform: Platform) -> Service:
     questions, question_views = QuestionStore(), QuestionViews()
     collecting = Collecting(database=database, objects=platform.objects, store=scripts, views=views)
     answering = Answering(database=database, questions=questions, scripts=scripts)
+    keeper = PersonKeeper(database, MarkingKeeps(kept=platform.settings.kept))
     return Service(
         name=NAME,
         database=database,
-        handlers={**Directory(tutors).table(), **Allocation(scripts, tutors, Asking(questions)).table()},
+        persons=keeper,
+        handlers={
+            **keeper.table(),
+            **Directory(tutors).table(),
+            **Allocation(scripts, tutors, Asking(questions)).table(),
+        },
         topics=[PERSON, CATALOGUE, SUBMISSION],
         routers=[
             api.routes(collecting, views, database, platform.objects),

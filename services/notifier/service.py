@@ -15,9 +15,11 @@ from services.notifier.obligations import api, pages
 from services.notifier.obligations.handlers import Obligations
 from services.notifier.obligations.store import ObligationStore
 from services.notifier.obligations.views import InboxView
+from services.notifier.personal import NotifierKeeps
 from shared.contracts import CATALOGUE, MARKING, PERSON, SUBMISSION
 from shared.inspection import messaging_status
 from shared.migrations.history import History
+from shared.persons import PersonKeeper
 from shared.service import Service
 from shared.timers import Timers
 from shared.wiring import Platform
@@ -41,13 +43,14 @@ class Notifier:
         sender_settings = SenderSettings(base_url=settings.address, from_address=f"etma@{settings.mail_domain}")
         sender = Sender(database, stores, self.channel, sender_settings)
         inbox = InboxView(database, directory)
+        owed = Obligations(obligations, directory, dispatcher.dispatch)
+        keeps = NotifierKeeps(database, owed=owed, going_out=stores.deliveries, channel=self.channel)
+        keeper = PersonKeeper(database, keeps)
         self.service = Service(
             name=NAME,
             database=database,
-            handlers={
-                **Directory(directory).table(),
-                **Obligations(obligations, directory, dispatcher.dispatch).table(),
-            },
+            persons=keeper,
+            handlers={**keeper.table(), **Directory(directory).table(), **owed.table()},
             topics=[PERSON, CATALOGUE, SUBMISSION, MARKING],
             timer_handlers={DIGEST: dispatcher.fire},
             routers=[api.routes(inbox), pages.routes(inbox, platform.pages)],

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from services.operations.inspection import OperationsInspection
+from services.operations.personal import OperationsKeeps
 from services.operations.pipeline import api as pipeline_api
 from services.operations.pipeline import pages as pipeline_pages
 from services.operations.pipeline.handlers import Pipeline
@@ -21,6 +22,7 @@ from shared.contracts import TOPICS
 from shared.inspection import MESSAGING_KINDS, Inspection, messaging_status
 from shared.messaging.consumer import merged
 from shared.migrations.history import History
+from shared.persons import PersonKeeper
 from shared.service import Service
 from shared.web.remote_inspection import RemoteInspection
 from shared.wiring import Platform
@@ -36,10 +38,12 @@ def compose(platform: Platform, inspections: Callable[[], Mapping[str, Inspectio
     database = platform.database(NAME, HISTORY)
     trail = TrailViews(database)
     pipeline = PipelineViews(database, inspections, trail.newest)
+    keeper = PersonKeeper(database, OperationsKeeps())
     return Service(
         name=NAME,
         database=database,
-        handlers=merged(Trail(TrailStore()).table(), Pipeline(PipelineStore()).table()),
+        persons=keeper,
+        handlers=merged(keeper.table(), Trail(TrailStore()).table(), Pipeline(PipelineStore()).table()),
         topics=list(TOPICS.values()),
         routers=[
             pipeline_api.routes(pipeline, platform.clock),

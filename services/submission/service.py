@@ -11,6 +11,7 @@ from services.submission.catalogue.views import CatalogueViews
 from services.submission.corrections.handlers import Corrections
 from services.submission.corrections.store import CorrectionStore
 from services.submission.inspection import SubmissionInspection
+from services.submission.personal import SubmissionKeeps
 from services.submission.receipts import api as receipts_api
 from services.submission.receipts import pages as receipts_pages
 from services.submission.receipts.handlers import KeyRing, Verification
@@ -29,9 +30,10 @@ from services.submission.submissions.views import SubmissionViews
 from services.submission.upload.handlers import OrphanSweep, Retaining
 from services.submission.upload.store import OrphanStore, Place
 from shared.clock import SystemClock
-from shared.contracts import MARKING
+from shared.contracts import MARKING, PERSON
 from shared.housekeeping import Chore
 from shared.migrations.history import History
+from shared.persons import PersonKeeper
 from shared.service import Service
 from shared.storage.port import Retention
 from shared.timers import Timers
@@ -101,12 +103,17 @@ class Submission:
             database=self.database,
             pages=platform.pages,
         )
+        keeps = SubmissionKeeps(
+            self.database, objects=platform.objects, staging=platform.staging, kept=platform.settings.kept
+        )
+        keeper = PersonKeeper(self.database, keeps)
         showing = Showing(self.database, self.catalogue, self.views)
         self.service = Service(
             name=NAME,
             database=self.database,
-            handlers=RulingHandlers(store).table(),
-            topics=[MARKING],
+            handlers={**keeper.table(), **RulingHandlers(store).table()},
+            topics=[PERSON, MARKING],
+            persons=keeper,
             timer_handlers={**self.uploads.timer_handlers(), **corrections.table()},
             routers=[
                 api.routes(self.hand_in, showing, self.verification),

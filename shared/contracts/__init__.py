@@ -32,7 +32,7 @@ from shared.contracts.marking import (
 )
 from shared.contracts.media_types import MEDIA_TYPES
 from shared.contracts.notification import NOTIFICATION, DeliveryFailed, DeliverySent
-from shared.contracts.person import PERSON, PersonRecorded
+from shared.contracts.person import PERSON, PersonErased, PersonRecorded
 from shared.contracts.registry import FACTS, TOPICS, fact_type
 from shared.contracts.submission import (
     SUBMISSION,
@@ -75,6 +75,7 @@ __all__ = [
     "LaterVersionDeclined",
     "LaterVersionTaken",
     "NotTakenReason",
+    "PersonErased",
     "PersonRecorded",
     "RefusalReason",
     "ScriptAllocated",

@@ -34,17 +34,30 @@ class FactEnum(StrEnum):
 
 
 class Fact(BaseModel):
-    """Something that happened. Frozen; times are aware; ids are strings. Errors name fields, never what is in them."""
+    """Something that happened. Frozen; times are aware; ids are strings. Errors name fields, never what is in them.
+
+    A `tombstone` has no value on the bus, so that a compacted topic gives up what it had of the key.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     topic: ClassVar[Topic]
     key_field: ClassVar[str]
+    tombstone: ClassVar[bool] = False
 
     @property
     def key(self) -> str:
         """The partition key: all facts about one thing have one key and so one order."""
         return str(getattr(self, self.key_field))
+
+    def value(self) -> bytes:
+        """What goes over the bus beside the key: JSON, nothing of a tombstone."""
+        return b"" if self.tombstone else self.model_dump_json().encode()
+
+    @classmethod
+    def read(cls, key: str, value: bytes) -> Self:
+        """What `value` wrote; raises pydantic's `ValidationError`."""
+        return cls.model_validate({cls.key_field: key}) if cls.tombstone else cls.model_validate_json(value)
 
 
 Moment = AwareDatetime

@@ -48,6 +48,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
                 "summary": (fact.__doc__ or "").strip().splitlines()[0],
                 "payload": {"$ref": f"{kind}.schema.json"},
                 "x-key": fact.key_field,
+                **({"x-tombstone": True} if fact.tombstone else {}),
             }
             for kind, fact in FACTS.items()
             if fact.topic is topic

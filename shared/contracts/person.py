@@ -19,3 +19,13 @@ class PersonRecorded(Fact):
     email: str | None
     personal_id: str | None
     staff_number: str | None
+
+
+class PersonErased(Fact):
+    """The person was erased: whoever keeps what PersonRecorded said deletes it, and takes no more of it."""
+
+    topic = PERSON
+    key_field = "person_ref"
+    tombstone = True
+
+    person_ref: str

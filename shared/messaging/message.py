@@ -1,4 +1,7 @@
-"""The envelope of a fact: CloudEvents 1.0, binary mode, attributes as `ce_*` headers and a JSON value."""
+"""The envelope of a fact: CloudEvents 1.0, binary mode, attributes as `ce_*` headers and a JSON value.
+
+An empty value is a tombstone: on a broker it is no value at all.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ class Message:
     def fact(self) -> Fact:
         """The fact inside; raises `NotAFact` when the value does not fit the type."""
         try:
-            return FACTS[self.type].model_validate_json(self.value)
+            return FACTS[self.type].read(self.key, self.value)
         except ValidationError as error:
             fields = ", ".join(sorted({".".join(map(str, item["loc"])) or "value" for item in error.errors()}))
             detail = f"{self.type} does not fit its contract in: {fields}"

@@ -134,6 +134,16 @@ look = sa.Table(
     sqlite_autoincrement=True,
 )
 
+erased_person = sa.Table(
+    "erased_person",
+    metadata,
+    sa.Column("person_ref", sa.Text, primary_key=True),
+    sa.Column("erased_at", UtcDateTime, nullable=False),
+    sa.Column("erased_by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("cleared_at", UtcDateTime),
+)
+
 timer = sa.Table(
     "timer",
     metadata,

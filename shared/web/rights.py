@@ -81,7 +81,13 @@ RIGHTS: Final[Table] = {
     "GET /internal/v1/dead-letters/{letter_id}": _SERVICE,
     "POST /internal/v1/dead-letters/{letter_id}/replay": _SERVICE,
     "POST /internal/v1/dead-letters/{letter_id}/discard": _SERVICE,
+    "GET /internal/v1/persons/{person_ref}/rows": _SERVICE,
+    "GET /internal/v1/persons/{person_ref}/holds": _SERVICE,
+    "GET /internal/v1/persons/{person_ref}/progress": _SERVICE,
     # identity
+    "GET /internal/v1/person/{reference}": _SERVICE,
+    "POST /internal/v1/person/{person_ref}/looks": _SERVICE,
+    "POST /internal/v1/person/{person_ref}/erasure": _SERVICE,
     "GET /sign-in": PUBLIC,
     "POST /sign-in": PUBLIC,
     "GET /sign-in/university": PUBLIC,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 import subprocess
 import sys
 import uuid
@@ -53,6 +54,12 @@ class BusConformance(ABC):
             for part in range(bus.partitions(self.topic))
             for record in bus.read(self.topic, part, offset=bus.first_offset(self.topic, part), limit=1000)
         ]
+
+    def test_a_tombstone_has_no_value_and_its_attributes(self) -> None:
+        sent = a_message(self.topic, "who is gone", b"")
+        self.bus.append([sent])
+        (record,) = self.everything(self.reopened())
+        assert (record.value, record.message()) == (b"", sent)
 
     def test_what_was_appended_is_read_as_it_was_also_after_a_restart(self) -> None:
         sent = a_message(self.topic, "Zoë/1", '{"naïve": "\U0001f4dc"}'.encode())
@@ -106,6 +113,7 @@ class TestLocalBus(BusConformance):
     """The embedded adapter."""
 
     topic = "etma.test.v1"
+    bus: LocalBus
 
     @pytest.fixture(autouse=True)
     def _bus(self, tmp_path: Path) -> Iterator[None]:
@@ -119,6 +127,30 @@ class TestLocalBus(BusConformance):
     def reopened(self) -> LocalBus:
         self.open.append(LocalBus(self.url, clock=ManualClock(), topics=[self.topic]))
         return self.open[-1]
+
+    def test_what_a_tombstone_erased_is_gone_from_the_file_when_all_have_read_it(self, tmp_path: Path) -> None:
+        texts = (b"Zebedee", b"Zebedee again", b"", b"Yorick", b"Zebedee anew")
+        keys = ("z", "z", "z", "y", "z")
+        self.bus.append([a_message(self.topic, key, text) for key, text in zip(keys, texts, strict=True)])
+        ends = self.bus.end_offsets()
+        assert self.bus.forget_erased(dict.fromkeys(ends, 0)) == 0
+        assert self.bus.forget_erased(ends) == 2
+        assert sorted(record.value for record in self.everything()) == [b"", b"Yorick", b"Zebedee anew"]
+        kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        assert (b"Zebedee again" in kept, b"Zebedee anew" in kept, b"Yorick" in kept) == (False, True, True)
+        assert self.bus.forget_erased(ends) == 0
+
+    def test_what_was_deleted_before_a_kill_is_gone_after_the_next_look(self, tmp_path: Path) -> None:
+        """The rows went, the process died before the file was written anew: another one sees to it."""
+        self.bus.append([a_message(self.topic, "z", text) for text in (b"Zebedee" * 1000, b"")])
+        with sqlite3.connect(tmp_path / "bus.db") as connection:
+            connection.execute("PRAGMA secure_delete=OFF")
+            connection.execute("DELETE FROM log WHERE length(value) > 0")
+        assert any(b"Zebedee" in path.read_bytes() for path in tmp_path.iterdir())
+        connection.close()
+        bus = self.reopened()
+        assert bus.forget_erased(bus.end_offsets()) == 0
+        assert not any(b"Zebedee" in path.read_bytes() for path in tmp_path.iterdir())
 
 
 @pytest.mark.cluster
@@ -142,6 +174,21 @@ class TestKafkaBus(BusConformance):
 
         self.made.append(bus_of(self.topic))
         return self.made[-1]
+
+    def test_a_tombstone_is_one_to_the_broker(self) -> None:
+        from kafka import KafkaConsumer  # noqa: PLC0415 - as above
+
+        self.bus.append([a_message(self.topic, "who is gone", b"")])
+        consumer = KafkaConsumer(
+            self.topic,
+            bootstrap_servers=self.made[0].servers,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            consumer_timeout_ms=20_000,
+        )
+        message = next(consumer)
+        consumer.close()
+        assert (message.key, message.value) == (b"who is gone", None)
 
     def test_a_topic_made_anew_has_another_id(self) -> None:
         from tests.support.kafka import new_topic  # noqa: PLC0415 - as above

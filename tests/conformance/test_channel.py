@@ -49,6 +49,14 @@ class ChannelConformance(ABC):
     def open_the_way(self) -> None:
         """Undo `close_the_way`."""
 
+    def test_what_is_forgotten_is_kept_no_more_and_no_other(self) -> None:
+        gone, stays = a_mail(), a_mail()
+        self.channel.send_all([gone, stays])
+        for _ in range(2):
+            self.channel.forget([gone.delivery_id])
+        kept = self.channel.message_ids()
+        assert kept is None or list(kept) == [stays.message_id]
+
     def test_a_mail_arrives_with_its_headers_and_both_forms(self) -> None:
         mail = a_mail()
         assert self.channel.send_all([mail]) == [Outcome.accepted()]

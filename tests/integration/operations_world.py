@@ -399,7 +399,9 @@ class World:
             "operations": {"trail": self.trail(), "stages": self.stages, "stage_counts": self.stage_counts},
         }
         return {
-            service: ListInspection(**streams, outbox=self.outboxes[service], counters=self._counted(service))
+            service: ListInspection(
+                **streams, outbox=self.outboxes[service], counters=self._counted(service), erased=[]
+            )
             for service, streams in own.items()
         }
 

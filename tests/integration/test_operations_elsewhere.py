@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from zipfile import ZipFile
 
 import httpx2 as httpx
 import pytest
@@ -15,7 +17,7 @@ import sqlalchemy as sa
 from shared.messaging.tables import dead_letter
 from tests.support.oulad import environment_of
 from tests.support.processes import Role, roles
-from tests.support.university import OPERATOR, Town, running_town
+from tests.support.university import ANN, OPERATOR, PDF, Town, running_town
 
 SERVICES = ("identity", "submission", "marking", "notifier", "operations")
 SECONDS = 30
@@ -119,3 +121,30 @@ def test_the_command_line_asks_and_mends_what_runs_elsewhere(elsewhere: Elsewher
     )
     code, said = elsewhere.etma("audit", "--settled")
     assert (code, "All is well." in said) == (0, True)
+
+
+def test_a_person_is_handed_out_by_services_elsewhere(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    code, said = elsewhere.etma("person", "export", ANN, "--to", str(tmp_path / "ann.zip"))
+    assert (code, "1 files with their receipts" in said) == (0, True), said
+    with ZipFile(tmp_path / "ann.zip") as archive:
+        assert archive.read("files/K827-26J-TMA01-v1-answer.pdf") == PDF
+        looks = [json.loads(line) for line in archive.read("identity.ndjson").splitlines()]
+    assert [row["what"] for row in looks if row["kind"] == "looks"] == ["export"]
+    code, said = elsewhere.etma("person", "export", "nobody", "--to", str(tmp_path / "nobody.zip"))
+    assert (code, "There is no such person" in said, (tmp_path / "nobody.zip").exists()) == (2, True, False)
+
+
+def test_who_is_held_elsewhere_is_not_erased(elsewhere: Elsewhere) -> None:
+    code, said = elsewhere.etma("person", "erase", ANN, "--reason", "asked for it", "--yes")
+    assert (code, "Nothing was changed. there is work in K827-26J, which is held until" in said) == (2, True), said
+    code, said = elsewhere.etma("person", "erase", OPERATOR, "--reason", "it was Olga", "--yes")
+    assert (code, "must not say the person's name" in said) == (2, True), said
+
+
+def test_an_erasure_elsewhere_says_how_far_it_is(elsewhere: Elsewhere) -> None:
+    """No relay and no worker runs: identity has done it, and the others have not heard of it."""
+    words = ("person", "erase", OPERATOR, "--reason", "has left", "--yes", "--wait", "0", "--json")
+    code, said = elsewhere.etma(*words)
+    told = json.loads(said)["services"]
+    assert (code, told["identity"].startswith("nothing is left since")) == (1, True), said
+    assert {told[name] for name in SERVICES if name != "identity"} == {"has not heard of it yet"}

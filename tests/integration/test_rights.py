@@ -42,7 +42,7 @@ SENT: dict[str, dict[str, Any]] = {
 }
 """What a request must carry to be understood."""
 
-NOT_IN_ONE_PROCESS = ("/internal/v1/facts", "/internal/v1/status", "/internal/v1/dead-letters")
+NOT_IN_ONE_PROCESS = ("/internal/v1/facts", "/internal/v1/status", "/internal/v1/dead-letters", "/internal/v1/persons")
 
 GUARDED = [route for route, rights in RIGHTS.items() if rights is not PUBLIC]
 DENIED = [(route, role) for route in GUARDED for role in PEOPLE if role not in (RIGHTS[route] or {})]

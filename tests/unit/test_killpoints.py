@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 from tests.support.oulad import POINTS, SERVICES
+from tests.support.persons import ERASURE_POINTS
 from tests.support.uploading import UPLOAD_POINTS
 
-KILLED_IN_ITS_OWN_TEST = {"migrations.applied", "objects.parts_stored", *UPLOAD_POINTS}
+KILLED_IN_ITS_OWN_TEST = {"migrations.applied", "objects.parts_stored", *UPLOAD_POINTS, *ERASURE_POINTS}
 """Passed only when a database is new or older than the code (`test_migrations.py`), by large files on their way to an
-S3 server (`test_s3_store.py`), and by uploads that can be resumed (`test_upload_kills.py`)."""
+S3 server (`test_s3_store.py`), by uploads that can be resumed (`test_upload_kills.py`), and by erasing a person
+(`test_erasure_kills.py`)."""
 
 ROOT = Path(__file__).parents[2]
 PASSING = re.compile(r'kill_point\(f?"([^"]+)"\)')

@@ -38,5 +38,11 @@ class PeopleStore:
                 found[row["identifier"]] = dict(row)
         return found
 
+    def named(self, reference: str, connection: sa.Connection) -> dict[str, Any] | None:
+        """The person with this person_ref, PI or staff number."""
+        by = sa.or_(person_table.c.person_ref == reference, person_table.c.identifier == reference)
+        row = connection.execute(sa.select(person_table).where(by)).mappings().one_or_none()
+        return dict(row) if row else None
+
     def save_all(self, rows: Sequence[Mapping[str, Any]], tx: Transaction) -> None:
         tx.write(upsert(person_table, key=["person_ref"], update=["revision", "name", "email"]), rows)

@@ -8,6 +8,7 @@ from services.marking.tutors.store import TutorStore, assignment_table, person_t
 from shared.contracts import AssignmentDefined, PersonRecorded
 from shared.database import Transaction
 from shared.messaging.consumer import HandlerTable
+from shared.persons import still_known
 
 
 class Directory:
@@ -25,4 +26,4 @@ class Directory:
 
     def people(self, recorded: Sequence[PersonRecorded], tx: Transaction) -> None:
         names = {column.name for column in person_table.c}
-        self.store.newest(person_table, [fact.model_dump(include=names) for fact in recorded], tx)
+        self.store.newest(person_table, [fact.model_dump(include=names) for fact in still_known(recorded, tx)], tx)

@@ -6,7 +6,7 @@ Keeps `<root>/<first two characters of the delivery id>/<delivery id>.eml`. Does
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,6 +52,15 @@ class FileChannel:
             message = "the delivery id is not safe as a file name"
             raise Rejected(message)
         return self.root / delivery_id[:2] / f"{delivery_id}.eml"
+
+    def forget(self, delivery_ids: Collection[str]) -> None:
+        paths = [self.path_of(delivery_id) for delivery_id in delivery_ids]
+        with os_errors():
+            for path in paths:
+                path.unlink(missing_ok=True)
+                _draft_of(path).unlink(missing_ok=True)
+            for folder in sorted({path.parent for path in paths if path.parent.exists()}):
+                sync_folder(folder)
 
     def message_ids(self) -> Iterator[str]:
         """Return the Message-ID of every mail that lies in the folder, however it got there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -61,6 +61,10 @@ class Channel(Protocol):
         Raises `Unavailable` when the way itself is closed: then any of them may or may not have left, and all are to be
         handed over again.
         """
+        ...
+
+    def forget(self, delivery_ids: Collection[str]) -> None:
+        """Keep nothing any more of these deliveries, for good; nothing is to be done where none is kept."""
         ...
 
     def message_ids(self) -> Iterator[str] | None:

@@ -11,7 +11,7 @@ import re
 import smtplib
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parseaddr
@@ -80,6 +80,9 @@ class SmtpChannel:
             with suppress(OSError):
                 server.quit()
             server.close()
+
+    def forget(self, delivery_ids: Collection[str]) -> None:
+        """Nothing: it keeps none."""
 
     def message_ids(self) -> None:
         """None: it hands mails on, and keeps none."""

@@ -45,6 +45,8 @@ class Flaw(StrEnum):
     PERSON_UNKNOWN = "person_unknown"
     NO_ADDRESS = "no_address"
     UNREADABLE = "unreadable"
+    ERASED = "erased"
+    """The person was erased after a sender had claimed it: not failed, there is nobody to tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +143,8 @@ class Verdict:
 
 def judge(delivery: Delivery, outcome: Outcome) -> Verdict:
     """Say what follows from an attempt: an outage is waited for without end, what nobody understands only so often."""
+    if outcome.reason == Flaw.ERASED:
+        return _suppressed(delivery)
     uncertain = delivery.uncertain_attempts + (outcome.fate is Fate.UNCERTAIN)
     state = {
         Fate.ACCEPTED: DeliveryState.SENT,
@@ -149,6 +153,15 @@ def judge(delivery: Delivery, outcome: Outcome) -> Verdict:
         Fate.UNCERTAIN: DeliveryState.UNCERTAIN if uncertain < MAX_UNCERTAIN else DeliveryState.FAILED,
     }[outcome.fate]
     return Verdict(state=state, reason=outcome.reason, uncertain_attempts=uncertain, wait=wait_after(delivery.attempts))
+
+
+def _suppressed(delivery: Delivery) -> Verdict:
+    return Verdict(
+        state=DeliveryState.SUPPRESSED,
+        reason=SuppressReason.NO_ADDRESS,
+        uncertain_attempts=delivery.uncertain_attempts,
+        wait=timedelta(0),
+    )
 
 
 def wait_after(attempts: int) -> timedelta:

@@ -271,9 +271,14 @@ def _job(
     if not told:
         return _Hopeless(delivery=delivery, told=told, flaw=Flaw.NOTHING_TO_TELL)
     if contact is None or contact.email is None:
-        flaw = Flaw.PERSON_UNKNOWN if contact is None else Flaw.NO_ADDRESS
-        return _Hopeless(delivery=delivery, told=told, flaw=flaw)
+        return _Hopeless(delivery=delivery, told=told, flaw=_flaw_of(contact))
     return _Job(delivery=delivery, told=told, contact=contact, labels=labels)
+
+
+def _flaw_of(contact: Contact | None) -> Flaw:
+    if contact is None:
+        return Flaw.PERSON_UNKNOWN
+    return Flaw.ERASED if contact.erased else Flaw.NO_ADDRESS
 
 
 def _outcome_of(failure: Exception, delivery: Delivery) -> Outcome:

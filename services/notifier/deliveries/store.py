@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 import sqlalchemy as sa
 
-from services.notifier.deliveries.domain import Batch, Delivery, DeliveryState, Verdict
+from services.notifier.deliveries.domain import Batch, Delivery, DeliveryState, SuppressReason, Verdict
 from services.notifier.tables import metadata
 from shared.database import Database, Transaction, UtcDateTime, insertion
 
@@ -108,6 +108,12 @@ class DeliveryStore:
         ]
         if rows:
             tx.connection.execute(change, rows)
+
+    def suppress(self, person_refs: Collection[str], tx: Transaction) -> None:
+        """Mail nothing more to these persons, who have no address any more; what a sender has in hand stays there."""
+        waiting = deliveries.c.person_ref.in_(person_refs) & deliveries.c.state.in_(_WAITING)
+        ended = {"state": DeliveryState.SUPPRESSED.value, "reason": SuppressReason.NO_ADDRESS.value}
+        tx.connection.execute(deliveries.update().where(_as_in_the_index, waiting).values(**ended, finished_at=tx.now))
 
     def _take(self, which: sa.ColumnElement[bool], owner: str, *, limit: int, tx: Transaction) -> list[Delivery]:
         oldest = (

@@ -37,3 +37,9 @@ class Contact:
     person_ref: str
     name: str
     email: str | None
+    erased: bool = False
+
+
+def erased_contact(person_ref: str) -> Contact:
+    """Somebody of whom nothing but the reference is known any more."""
+    return Contact(person_ref=person_ref, name="", email=None, erased=True)

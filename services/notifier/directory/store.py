@@ -6,10 +6,11 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from services.notifier.directory.domain import Contact, latest
+from services.notifier.directory.domain import Contact, erased_contact, latest
 from services.notifier.tables import metadata
 from shared.contracts import AssignmentDefined, PersonRecorded
 from shared.database import Transaction, UtcDateTime, upsert
+from shared.persons import erased_among
 
 persons = sa.Table(
     "person",
@@ -44,10 +45,12 @@ class DirectoryStore:
         tx.write(upsert(assignments, key=["assignment_id"], where=_newer(assignments)), rows)
 
     def contacts(self, person_refs: Collection[str], connection: sa.Connection) -> dict[str, Contact]:
-        """Return those of the persons who are known."""
+        """Return those of the persons who are known, and those who were erased: they have no address."""
         wanted = sa.select(persons.c.person_ref, persons.c.name, persons.c.email)
         rows = connection.execute(wanted.where(persons.c.person_ref.in_(person_refs))).mappings()
-        return {row["person_ref"]: Contact(**row) for row in rows}
+        known = {row["person_ref"]: Contact(**row) for row in rows}
+        erased = erased_among(set(person_refs) - known.keys(), connection)
+        return known | {person_ref: erased_contact(person_ref) for person_ref in erased}
 
     def labels(self, assignment_ids: Collection[str], connection: sa.Connection) -> dict[str, str]:
         """Return what people call each assignment; one that is not known (yet) is called by its id."""

@@ -28,6 +28,7 @@ from shared.contracts import (
 from shared.database import Transaction
 from shared.messaging.consumer import HandlerTable
 from shared.messaging.message import Message
+from shared.persons import still_known
 
 F = TypeVar("F", bound=Fact)
 
@@ -72,10 +73,16 @@ class Obligations:
         """Know these persons, and release what waited for them."""
         person_refs = sorted({fact.person_ref for fact in recorded})
         tx.lock(*person_refs)
-        self.directory.save_persons(recorded, tx)
+        self.directory.save_persons(still_known(recorded, tx), tx)
         held = self.obligations.held_for(person_refs, tx)
         if held:
             self._send_out(held, self.directory.contacts(person_refs, tx.connection), tx)
+
+    def let_go(self, person_refs: Sequence[str], tx: Transaction) -> None:
+        """Have what waits for these persons, who were erased, wait no more: the caller holds their locks."""
+        waiting = [*self.obligations.held_for(person_refs, tx), *self.obligations.pending_for(person_refs, tx)]
+        if waiting:
+            self._send_out(waiting, self.directory.contacts(person_refs, tx.connection), tx)
 
     def give_receipts(self, received: Sequence[SubmissionReceived], tx: Transaction) -> None:
         """Owe the student, and whoever handed in for them, a receipt."""

@@ -92,6 +92,7 @@ class _Evidence:
     versions: dict[str, Version] = field(default_factory=dict)
     refusals: dict[str, Refusal] = field(default_factory=dict)
     corrections: dict[str, Correction] = field(default_factory=dict)
+    without_object: list[Version] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
 
 
@@ -121,6 +122,7 @@ class Audit:
         self._check_versions(evidence, report)
         self._check_objects(question, evidence, report)
         self._check_facts(question.settling, evidence, report)
+        self._check_erased(question.settling, evidence, report)
         self._check_marking(question.settling, evidence, report)
         self._check_telling(question.settling, evidence, report)
         self._check_states(question.settling, evidence, report)
@@ -188,22 +190,22 @@ class Audit:
             report.counts["objects"] += 1
             version = wanted.pop((stored.key, stored.version), None)
             if version is not None:
-                report.violations.extend(self._check_content(version, report))
+                report.violations.extend(self._check_content(version, evidence, report))
                 continue
             report.counts["objects_unclaimed"] += 1
             noted_for = question.machine_now - noted.get((stored.key, stored.version), question.machine_now)
             ids = {"object_key": stored.key, "object_version": stored.version}
             report.violations.extend(arrivals.check_orphan(ids, noted_for=noted_for, kept=ORPHANS_KEPT))
-        report.violations.extend(map(arrivals.object_missing, wanted.values()))
+        evidence.without_object.extend(wanted.values())
 
-    def _check_content(self, version: Version, report: Report) -> Iterator[Violation]:
+    def _check_content(self, version: Version, evidence: _Evidence, report: Report) -> Iterator[Violation]:
         digest, size_bytes = sha256(), 0
         try:
             for chunk in self.objects.read(version.object_key, version.object_version):
                 digest.update(chunk)
                 size_bytes += len(chunk)
         except ObjectMissing:
-            yield arrivals.object_missing(version)
+            evidence.without_object.append(version)
             return
         report.counts["bytes"] += size_bytes
         yield from arrivals.check_content(version, digest=digest.hexdigest(), size_bytes=size_bytes)
@@ -221,6 +223,15 @@ class Audit:
         said_anew = ledger.named({"LatenessCorrected"})
         report.violations.extend(corrected.check_corrections(evidence.corrections, said_anew, settling))
         report.counts["facts"] = sum(map(len, ledger.numbers.values()))
+
+    def _check_erased(self, settling: Settling, evidence: _Evidence, report: Report) -> None:
+        """Files are gone of nobody but who was erased, and each service knows of whom that was said."""
+        said = evidence.ledger.erased
+        report.violations.extend(arrivals.check_objects_there(evidence.without_object, said))
+        for service, inspection in self.inspections.items():
+            known = {str(row["person_ref"]) for row in streams.rows(inspection, "erased")}
+            report.violations.extend(states.check_erased(service, known, said, settling))
+        report.counts["persons_erased"] = len(said)
 
     def _read_outboxes(self, settling: Settling, ledger: Ledger, report: Report) -> None:
         for service, inspection in self.inspections.items():
@@ -316,7 +327,8 @@ class Audit:
         report.violations.extend(told.check_waiting(obligations, deliveries, persons, settling))
         report.violations.extend(told.check_told(obligations, deliveries, evidence.ledger.told, settling))
         report.counts["obligations"] = len(obligations)
-        self._check_mail(deliveries.values(), settling, report)
+        kept = [delivery for delivery in deliveries.values() if delivery.person_ref not in evidence.ledger.erased]
+        self._check_mail(kept, settling, report)
 
     def _check_mail(self, deliveries: Collection[Delivery], settling: Settling, report: Report) -> None:
         kept = self.read_mail() if self.read_mail else None
@@ -330,7 +342,7 @@ class Audit:
             for kind in kinds:
                 rows = streams.states(self.inspections[service], kind)
                 ids = {"service": service, "kind": kind}
-                report.violations.extend(states.check_states(ids, rows, evidence.ledger.states[kind], settling))
+                report.violations.extend(states.check_states(ids, rows, evidence.ledger.standing(kind), settling))
 
     def _check_messaging(self, settling: Settling, report: Report) -> None:
         for service, inspection in self.inspections.items():

@@ -58,12 +58,17 @@ WORK_FACTS = frozenset(
 TOLD_FACTS = frozenset({"DeliverySent", "DeliveryFailed"})
 """The facts about messages."""
 
+ERASED = "PersonErased"
+"""The fact that takes a person's state away."""
+
+PERSONS = "persons"
+
 STATE_FACTS: Mapping[str, str] = {
     "AssignmentDefined": "assignments",
     "EnrolmentRecorded": "enrolments",
     "TutorRecorded": "tutors",
     "TutorGroupRecorded": "groups",
-    "PersonRecorded": "persons",
+    "PersonRecorded": PERSONS,
 }
 """The facts that say the full state of a thing, and the kind of stream that has these things."""
 
@@ -72,7 +77,7 @@ STATE_KEYS: Mapping[str, str] = {
     "enrolments": "enrolment_id",
     "tutors": "tutor_id",
     "groups": "group_id",
-    "persons": "person_ref",
+    PERSONS: "person_ref",
 }
 
 VERSION = TypeAdapter(Version)
@@ -198,7 +203,7 @@ def state_of(event: Event, said: Mapping[str, Any]) -> State | None:
     Of a person, whose value the trail does not keep, it is the revision alone: that is the number of the fact, because
     each change of a person is announced once.
     """
-    if STATE_FACTS[event.name] == "persons":
+    if STATE_FACTS[event.name] == PERSONS:
         return State(revision=event.sequence, recorded_at=event.recorded_at, said={"revision": event.sequence})
     if "revision" not in said:
         return None

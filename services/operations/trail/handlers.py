@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from services.operations.trail.domain import Entry, Link, envelope_text, extend
 from services.operations.trail.store import TrailStore
-from shared.contracts import FACTS, Fact, PersonRecorded
+from shared.contracts import FACTS, PERSON, Fact
 from shared.database import Transaction
 from shared.messaging.consumer import HandlerTable
 from shared.messaging.message import Message
 
 
 class Trail:
-    """Keep every event once, chained. Of the only fact that holds personal data nothing but its hash is kept."""
+    """Keep every event once, chained. Of facts about persons nothing but the hash is kept."""
 
     def __init__(self, store: TrailStore) -> None:
         self.store = store
@@ -67,7 +67,7 @@ def _row(fact: Fact, message: Message, link: Link) -> dict[str, object]:
         "correlation_id": message.correlation_id,
         "causation_id": message.causation_id,
         "sequence": message.sequence,
-        "payload": None if isinstance(fact, PersonRecorded) else message.value.decode(),
+        "payload": None if fact.topic is PERSON else message.value.decode(),
         "payload_sha256": link.payload_sha256,
         "chain": link.chain,
     }

@@ -46,6 +46,7 @@ from shared.errors import NotFound, Rejected
 from shared.killpoints import kill_point
 from shared.looks import record_look
 from shared.messaging.consumer import HandlerTable
+from shared.persons import erased_among
 from shared.storage.port import ObjectStore, ObjectWriter, StoredObject
 from shared.web.rights import Relation
 from shared.web.scopes import covers
@@ -147,6 +148,8 @@ class HandIn:
 
     def _may_hand_in(self, connection: sa.Connection, attempt: Attempt, presentation_id: str) -> bool:
         reached = covers(attempt.scopes, presentation_id=presentation_id, person_ref=attempt.person_ref)
+        if erased_among([attempt.person_ref], connection):
+            return False
         return reached and self.catalogue.is_enrolled(connection, presentation_id, attempt.person_ref)
 
     @contextmanager

@@ -35,8 +35,8 @@ def check_written(written: Event, published: Event | None, settling: Settling) -
         yield Violation(code=Code.TRAIL_DIFFERS, ids=ids, detail=detail)
 
 
-WITHOUT_PAYLOAD = frozenset({"PersonRecorded"})
-"""Facts with personal data, of which the trail keeps the hash only."""
+WITHOUT_PAYLOAD = frozenset({"PersonRecorded", "PersonErased"})
+"""Facts about persons, of which the trail keeps the hash only."""
 
 
 def check_unwritten(published: Iterable[Event], settling: Settling) -> Iterator[Violation]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from services.operations.reconciliation.domain.model import (
@@ -85,10 +85,12 @@ def check_numbers(versions: Iterable[Version]) -> Iterator[Violation]:
             yield Violation(code=Code.VERSION_GAP, ids={"work_id": work_id}, detail=f"the versions are {listed}")
 
 
-def object_missing(version: Version) -> Violation:
-    """The object of a version is not in the store."""
-    ids = {"submission_id": version.submission_id, "object_key": version.object_key}
-    return Violation(code=Code.OBJECT_MISSING, ids=ids, detail="the version's object is not in the store")
+def check_objects_there(without: Iterable[Version], erased: Container[str]) -> Iterator[Violation]:
+    """No version is without its object but those of persons who were erased."""
+    for version in without:
+        if version.person_ref not in erased:
+            ids = {"submission_id": version.submission_id, "object_key": version.object_key}
+            yield Violation(code=Code.OBJECT_MISSING, ids=ids, detail="the version's object is not in the store")
 
 
 def check_orphan(ids: Mapping[str, str], *, noted_for: timedelta, kept: timedelta) -> Iterator[Violation]:

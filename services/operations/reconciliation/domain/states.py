@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
 
 from services.operations.reconciliation.domain.asked import SEEN
 from services.operations.reconciliation.domain.marked import NOT_TAKEN, TAKEN
@@ -48,6 +49,20 @@ def _state_problem(row: Mapping[str, object], state: State | None, settling: Set
     if not different or settling.in_flight(state.recorded_at):
         return None
     return f"it is not as revision {state.revision} says in {', '.join(different)}"
+
+
+def check_erased(
+    service: str, known: Collection[str], said: Mapping[str, datetime], settling: Settling
+) -> Iterator[Violation]:
+    """A service has erased whom it was told to erase, and nobody else. `known` was read after the facts."""
+    for person_ref in said.keys() - known:
+        if not settling.in_flight(said[person_ref]):
+            ids = {"service": service, "person_ref": person_ref}
+            yield Violation(code=Code.STATE_DIFFERS, ids=ids, detail="the person was erased, and it does not know")
+    if settling.settled:
+        for person_ref in set(known) - said.keys():
+            ids = {"service": service, "person_ref": person_ref}
+            yield Violation(code=Code.STATE_DIFFERS, ids=ids, detail="nobody said that the person was erased")
 
 
 def check_student_views(

@@ -1,0 +1,56 @@
+"""What the notifier keeps about a person: name and address, what they were told, and the letters of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.notifier.channels.port import Channel
+from services.notifier.deliveries.domain import DeliveryState
+from services.notifier.deliveries.store import DeliveryStore, deliveries
+from services.notifier.directory.store import persons
+from services.notifier.obligations.handlers import Obligations
+from services.notifier.obligations.store import obligations
+from shared.chunks import in_chunks
+from shared.database import Database, Transaction
+
+CHUNK = 500
+
+
+class NotifierKeeps:
+    """See `shared.persons.Keeps`. What an erased person was not told yet is not mailed any more."""
+
+    def __init__(self, database: Database, *, owed: Obligations, going_out: DeliveryStore, channel: Channel) -> None:
+        self.database = database
+        self.owed = owed
+        self.going_out = going_out
+        self.channel = channel
+
+    def queries(self, person_ref: str) -> Mapping[str, sa.Select[Any]]:
+        return {
+            "person": sa.select(persons).where(persons.c.person_ref == person_ref),
+            "told": sa.select(obligations).where(obligations.c.person_ref == person_ref),
+            "messages": sa.select(deliveries).where(deliveries.c.person_ref == person_ref),
+        }
+
+    def holds(self, person_ref: str, connection: sa.Connection, *, now: datetime) -> Iterable[str]:  # noqa: ARG002
+        return ()
+
+    def forget(self, person_refs: Sequence[str], tx: Transaction) -> None:
+        tx.connection.execute(sa.delete(persons).where(persons.c.person_ref.in_(person_refs)))
+        self.owed.let_go(person_refs, tx)
+        self.going_out.suppress(person_refs, tx)
+
+    def clear(self, person_ref: str) -> bool:
+        """Delete the letters; False while a sender has one in hand, who read the address before."""
+        of_person = sa.select(deliveries.c.delivery_id, deliveries.c.state)
+        with self.database.reading() as connection:
+            rows = connection.execute(of_person.where(deliveries.c.person_ref == person_ref)).all()
+        if any(row.state == DeliveryState.SENDING for row in rows):
+            return False
+        for chunk in in_chunks([row.delivery_id for row in rows], CHUNK):
+            self.channel.forget(chunk)
+        return True
