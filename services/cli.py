@@ -16,8 +16,9 @@ from services.operations.commands import add_commands
 from services.persons.commands import add_persons
 from services.replay.commands import add_replay
 from services.submission.receipts.commands import add_receipts
+from services.submission.scanning.commands import add_scans
 from services.system import HISTORIES
-from services.tools import operations_tools, person_tools, receipt_tools
+from services.tools import operations_tools, person_tools, receipt_tools, scan_desk
 from services.topics import add_topics
 from shared.errors import EtmaError
 from shared.observability.logs import configure_logs
@@ -109,6 +110,7 @@ def token(
 add_imports(app, opened_or_new)
 add_commands(app, operations_tools)
 add_receipts(app, receipt_tools)
+add_scans(app, scan_desk)
 add_replay(app)
 add_topics(app)
 add_persons(app, opened, person_tools)

@@ -38,15 +38,24 @@ class Embedded(System):
         self.follow_ups = {
             each.name: LoopThread(f"{each.name}.follow_up", each.follow_up) for each in self.services if each.follow_up
         }
-        self.threads = [self.pipeline, *self.senders.values(), *self.follow_ups.values(), housekeeping]
+        self.scanners = {
+            each.name: LoopThread(f"{each.name}.scanner", each.scanning) for each in self.services if each.scanning
+        }
+        others = (*self.senders.values(), *self.follow_ups.values(), *self.scanners.values())
+        self.threads = [self.pipeline, *others, housekeeping]
         self._wake_each_other()
 
     def problems(self) -> Mapping[str, str]:
         """The parts that are not well, with words for everybody; cheap, because it is asked every few seconds."""
-        moving = {name: words for thread in self.threads for name, words in thread.problems().items()}
+        needed = [thread for thread in self.threads if thread not in self.scanners.values()]
+        moving = {name: words for thread in needed for name, words in thread.problems().items()}
         timers = [loop for loop in self.pipeline.loops if isinstance(loop, TimersLoop)]
         failing = {name: words for loop in timers for name, words in problems_of(loop.name, loop.problems).items()}
         return {**self.stopped(), **moving, **failing, **super().problems()}
+
+    def remarks(self) -> Mapping[str, str]:
+        """What waits without anybody's being kept from handing in: work for a scanner that is away."""
+        return {name: words for thread in self.scanners.values() for name, words in thread.problems().items()}
 
     def stopped(self) -> Mapping[str, str]:
         """The parts that gave up and move again only when somebody mends the cause and starts the process anew."""
@@ -131,7 +140,7 @@ class Embedded(System):
         self.bus.on_append(self.pipeline.wake)
         for service in self.services:
             service.database.on_commit(self.pipeline.wake)
-        for name, thread in (*self.senders.items(), *self.follow_ups.items()):
+        for name, thread in (*self.senders.items(), *self.follow_ups.items(), *self.scanners.items()):
             self.consumers[name].database.on_commit(thread.wake)
 
 

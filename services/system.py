@@ -64,6 +64,10 @@ class System:
         told = {name: words for part, ask in asked.items() for name, words in problems_of(part, ask).items()}
         return {**self.platform.problems(), **told}
 
+    def remarks(self) -> Mapping[str, str]:
+        """What is to be known and keeps nobody from handing in, with words for everybody."""
+        return {}
+
     def app(self) -> FastAPI:
         """The web application with every service's routes."""
         return create_app(
@@ -72,5 +76,6 @@ class System:
             callers=self.identity.callers,
             form_secret=self.platform.form_secret,
             ready=self.problems,
+            remarks=self.remarks,
             secure=self.platform.settings.is_secure,
         )

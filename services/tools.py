@@ -20,6 +20,7 @@ from services.persons.export import Export
 from services.submission.receipts.commands import Tools as ReceiptTools
 from services.submission.receipts.domain import read_statement, verify
 from services.submission.receipts.printing import Sheet, print_receipt
+from services.submission.scanning.handlers import ScanDesk
 from services.system import System
 from shared.inspection import Inspection
 from shared.messaging.dead_letters import DeadLetters
@@ -59,6 +60,13 @@ def receipt_tools() -> Iterator[ReceiptTools]:
     """Tools for receipts and their keys, by the database and the folder of keys that the settings name."""
     with opened() as system:
         yield ReceiptTools(key_ring=system.submission.key_ring, verification=system.submission.verification)
+
+
+@contextmanager
+def scan_desk() -> Iterator[ScanDesk]:
+    """The desk of the search for malware, by the database that the settings name."""
+    with opened() as system:
+        yield system.submission.scan_desk
 
 
 @contextmanager

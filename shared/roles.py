@@ -1,4 +1,4 @@
-"""One role of one service as a process: `python -m services.submission api|relay|worker|timers|sender|migrate`.
+"""One role of one service as a process: `python -m services.submission api|relay|worker|timers|sender|scanner|migrate`.
 
 Every role listens: the api for everybody, the others for `/healthz` and `/readyz` alone. A process that cannot begin
 yet (its database is away, or not migrated) waits, and says in `/readyz` for what; an api asks everybody else to come
@@ -29,7 +29,7 @@ from shared.migrations.history import History
 from shared.observability.logs import configure_logs
 from shared.pace import Pace
 from shared.service import LoopThread, Part, Service, problems_of
-from shared.settings import Settings, load_settings
+from shared.settings import BadSettings, Settings, load_settings
 from shared.timers import TimersLoop
 from shared.watch import Watch, watch_of_database
 from shared.web import inspection_api, persons_api
@@ -44,6 +44,7 @@ ROLES = {
     "worker": "applies what the other services have said",
     "timers": "does what time brings, and clears away what is old",
     "sender": "sends what the service has to send",
+    "scanner": "looks for malware in what came in",
     "migrate": "brings the database to what this code needs, and ends",
 }
 STOP_SECONDS = 9.0
@@ -213,11 +214,21 @@ def _parts(role: str, platform: Platform, service: Service) -> Sequence[Part]:
                 *_following(service),
                 _housekeeping(*service.chores),
             ]
+        case "scanner":
+            return [_scanner(service)]
         case "sender":
             thread = LoopThread("sender", service.loops)
             service.database.on_commit(thread.wake)
             return [thread]
     return []
+
+
+def _scanner(service: Service) -> Part:
+    if not service.scanning:
+        raise BadSettings("ETMA_SCANNER_URL: say where the scanner is; without one there is nothing to do.")
+    thread = LoopThread("scanner", service.scanning)
+    service.database.on_commit(thread.wake)
+    return thread
 
 
 def _following(service: Service) -> list[Part]:

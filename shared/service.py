@@ -63,6 +63,7 @@ class Service:
     `problems` names what is not well in it, with words for everybody; it is asked often and answers from memory.
     `persons` is what it keeps about persons; in a process of its own its worker clears what is left of erased ones.
     `callers` is of the service that keeps the sessions; the others ask it.
+    `scanning` is work that hangs on a server of its own kind and that nothing else may wait for.
     `in_flight` tells whether it has work of its own to do yet, beyond facts and timers, at a cost that does not grow.
     """
 
@@ -74,6 +75,7 @@ class Service:
     routers: Sequence[APIRouter] = ()
     loops: Sequence[Loop] = ()
     follow_up: Sequence[Loop] = ()
+    scanning: Sequence[Loop] = ()
     recover: Sequence[Callable[[], object]] = ()
     chores: Sequence[Chore] = ()
     problems: Callable[[], Mapping[str, str]] = dict

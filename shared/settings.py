@@ -50,6 +50,17 @@ class Settings(BaseSettings):
     staging_url: str = _address("where uploads wait until they are whole: like the object store, and none of it")
     bus_url: str = _address("the bus: `local:///PATH` or `kafka://HOST:PORT,HOST:PORT`")
     mail_url: str = _address("where mail goes: `file:///PATH` or `smtp://[USER:PASSWORD@]HOST:PORT`")
+    scanner_url: str = Field(
+        default="", description="what looks for malware: `clamd://HOST:PORT` or `clamd+unix:///PATH`; empty: nothing"
+    )
+    collect: Literal["", "clean", "any"] = Field(
+        default="",
+        description="which versions tutors may collect: `clean` or `any`; empty: clean ones where there is a scanner",
+    )
+    rescan_days: int = Field(
+        default=90, ge=0, description="for how many days after its arrival work is scanned anew when signatures change"
+    )
+    operations_mail: str = Field(default="", description="where operations staff get mail; empty: none")
     identity_url: str = _place_of("identity")
     submission_url: str = _place_of("submission")
     marking_url: str = _place_of("marking")
@@ -160,6 +171,11 @@ class Settings(BaseSettings):
 
     def _under(self, scheme: str, name: str) -> str:
         return f"{scheme}://{quote(str(self.data_dir.absolute() / name))}"
+
+    @property
+    def collects_only_clean(self) -> bool:
+        """Whether tutors may collect only what was found to be without malware."""
+        return (self.collect or ("clean" if self.scanner_url else "any")) == "clean"
 
     @property
     def address(self) -> str:

@@ -45,6 +45,11 @@ CHANNELS = {
     "smtp": "services.notifier.channels.smtp_channel:SmtpChannel",
 }
 
+SCANNERS = {
+    "clamd": "services.submission.scanning.clamd:Clamd",
+    "clamd+unix": "services.submission.scanning.clamd:Clamd",
+}
+
 
 class Platform:
     """What services are composed with: each adapter is opened when a service first takes it.
@@ -85,6 +90,12 @@ class Platform:
     def channel(self) -> Any:  # noqa: ANN401 - the port is the notifier's
         """How mail goes out."""
         return _adapter("ETMA_MAIL_URL", self.settings.mail, CHANNELS)
+
+    @cached_property
+    def scanner(self) -> Any:  # noqa: ANN401 - the port is submission's
+        """What looks for malware; None where nothing does."""
+        url = self.settings.scanner_url
+        return _adapter("ETMA_SCANNER_URL", url, SCANNERS) if url else None
 
     def worker(self, consumer: Consumer, topics: Sequence[Topic]) -> Part:
         """What feeds a consumer from the bus."""

@@ -12,6 +12,7 @@ from services.marking.later_versions import pages as later_versions_pages
 from services.marking.later_versions.handlers import Answering, Asking
 from services.marking.later_versions.store import QuestionStore
 from services.marking.later_versions.views import QuestionViews
+from services.marking.malware.handlers import Findings
 from services.marking.personal import MarkingKeeps
 from services.marking.scripts import api, pages
 from services.marking.scripts.handlers import Collecting
@@ -35,9 +36,12 @@ TEMPLATES = (
 def compose(platform: Platform) -> Service:
     """The service with the platform's adapters."""
     database = platform.database(NAME, HISTORY)
-    tutors, scripts, views = TutorStore(), ScriptStore(), ScriptViews()
+    only_clean = platform.settings.collects_only_clean
+    tutors, scripts, views = TutorStore(), ScriptStore(), ScriptViews(only_clean=only_clean)
     questions, question_views = QuestionStore(), QuestionViews()
-    collecting = Collecting(database=database, objects=platform.objects, store=scripts, views=views)
+    collecting = Collecting(
+        database=database, objects=platform.objects, store=scripts, views=views, only_clean=only_clean
+    )
     answering = Answering(database=database, questions=questions, scripts=scripts)
     keeper = PersonKeeper(database, MarkingKeeps(kept=platform.settings.kept))
     return Service(
@@ -48,6 +52,7 @@ def compose(platform: Platform) -> Service:
             **keeper.table(),
             **Directory(tutors).table(),
             **Allocation(scripts, tutors, Asking(questions)).table(),
+            **Findings(scripts, questions).table(),
         },
         topics=[PERSON, CATALOGUE, SUBMISSION],
         routers=[

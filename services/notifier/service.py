@@ -35,7 +35,7 @@ class Notifier:
     def __init__(self, platform: Platform) -> None:
         settings = platform.settings
         database = platform.database(NAME, HISTORY)
-        directory, obligations = DirectoryStore(), ObligationStore()
+        directory, obligations = DirectoryStore(settings.operations_mail), ObligationStore()
         stores = Stores(deliveries=DeliveryStore(), obligations=obligations, directory=directory)
         window = timedelta(seconds=settings.digest_window_seconds)
         dispatcher = Dispatcher(stores, Timers(), window=window, domain=settings.mail_domain)

@@ -1,11 +1,12 @@
 """What submission tells operations.
 
-Kinds `versions`, `refusals`, `corrections` and `orphans`, of the catalogue `assignments`, `enrolments`, `tutors` and
-`groups`, and `outbox` and `counters`.
+Kinds `versions`, `scans`, `refusals`, `corrections` and `orphans`, of the catalogue `assignments`, `enrolments`,
+`tutors` and `groups`, and `outbox` and `counters`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from services.submission.catalogue.store import (
     tutor_table,
 )
 from services.submission.receipts.store import ruling_statement_table
+from services.submission.scanning.store import scan_table
 from services.submission.submissions.store import refusal_table, version_table
 from services.submission.upload.store import orphan_table
 from shared.database import Database
@@ -25,7 +27,12 @@ from shared.inspection import MESSAGING_KINDS, PAGE, check_kind, messaging_statu
 from shared.messaging.bus import LogEnds
 
 _HIDDEN = frozenset({"file_name", "idempotency_key"})
-_NUMBERED = {"versions": version_table, "refusals": refusal_table, "corrections": ruling_statement_table}
+_NUMBERED = {
+    "versions": version_table,
+    "scans": scan_table,
+    "refusals": refusal_table,
+    "corrections": ruling_statement_table,
+}
 _CATALOGUE = {
     "assignments": assignment_table,
     "enrolments": enrolment_table,
@@ -37,9 +44,10 @@ _CATALOGUE = {
 class SubmissionInspection:
     """See `shared.inspection.Inspection`."""
 
-    def __init__(self, database: Database, log: LogEnds) -> None:
+    def __init__(self, database: Database, log: LogEnds, scans: Callable[[], Mapping[str, object]] = dict) -> None:
         self.database = database
         self.log = log
+        self.scans = scans
 
     def facts(self, kind: str, *, after: str = "", limit: int = PAGE) -> list[dict[str, object]]:
         check_kind(kind, ("orphans", *_NUMBERED, *_CATALOGUE, *MESSAGING_KINDS))
@@ -52,7 +60,7 @@ class SubmissionInspection:
             ]
 
     def status(self) -> dict[str, object]:
-        return messaging_status(self.database, self.log)
+        return {**self.scans(), **messaging_status(self.database, self.log)}
 
 
 def _query(kind: str, after: str) -> sa.Select[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from services.submission.catalogue.handlers import CatalogueImport
@@ -23,6 +24,9 @@ from services.submission.resumable.clearing import Clearing
 from services.submission.resumable.handlers import Uploads
 from services.submission.resumable.leases import Leases
 from services.submission.resumable.store import UploadStore
+from services.submission.scanning.handlers import ScanDesk, Scanning, ScanningLoop
+from services.submission.scanning.store import ScanStore
+from services.submission.scanning.views import ScanViews
 from services.submission.submissions import api, pages
 from services.submission.submissions.handlers import HandIn, RulingHandlers, Showing
 from services.submission.submissions.store import SubmissionStore
@@ -53,6 +57,9 @@ EXPIRE_SECONDS = 60.0
 RETAIN_SECONDS = 10.0
 """How often the objects of new versions are locked against deletion, where the store can do that."""
 
+ADOPT_SECONDS = 3600.0
+"""How often it is looked whether every version is, or was, to be scanned."""
+
 TEMPLATES = tuple(Path(__file__).parent / each / "templates" for each in ("submissions", "receipts"))
 
 
@@ -65,6 +72,10 @@ class Submission:
         self.views = SubmissionViews()
         self.catalogue_import = CatalogueImport(CatalogueStore())
         store = SubmissionStore()
+        scan_views = ScanViews()
+        self.scans = ScanStore()
+        self.scanning = self._scanning(platform, scan_views)
+        self.scan_desk = ScanDesk(self.database, self.scans, scan_views)
         keys = ReceiptKeyStore()
         self.key_ring = KeyRing(platform.receipt_keys, keys, self.database)
         self.key_ring.open()
@@ -76,6 +87,7 @@ class Submission:
             store=store,
             signer=self.key_ring,
             issuer=platform.settings.address,
+            also=[self.scans.expect] if self.scanning else (),
         )
         self.upload_store = UploadStore()
         checking = Checking(
@@ -87,6 +99,8 @@ class Submission:
         self.uploads = Uploads(checking)
         self.clearing = Clearing(checking)
         checking_loop = CheckingLoop(checking)
+        rescan = timedelta(days=platform.settings.rescan_days)
+        scanning_loops = [ScanningLoop(self.scanning, rescan=rescan)] if self.scanning else []
         self.orphans = OrphanSweep(
             objects=platform.objects,
             known=self._known_objects,
@@ -100,6 +114,7 @@ class Submission:
             catalogue=self.catalogue,
             views=self.views,
             waiting=self.uploads.waiting,
+            checks=scan_views.states_of,
             database=self.database,
             pages=platform.pages,
         )
@@ -125,12 +140,18 @@ class Submission:
                 resumable_pages.routes(self.uploads, student_pages),
             ],
             follow_up=[checking_loop],
-            in_flight=checking_loop.is_busy,
-            inspection=SubmissionInspection(self.database, platform.log_ends(self.database)),
+            scanning=scanning_loops,
+            in_flight=lambda: checking_loop.is_busy() or any(loop.is_busy() for loop in scanning_loops),
+            inspection=SubmissionInspection(
+                self.database,
+                platform.log_ends(self.database),
+                self.scan_desk.figures if self.scanning else dict,
+            ),
             recover=[
                 lambda: platform.objects.sweep(older_than_seconds=0),
                 lambda: platform.staging.sweep(older_than_seconds=0),
                 self.clearing.free_all,
+                *([self.scanning.free_all] if self.scanning else []),
             ],
             chores=[
                 *self._retaining(platform.objects.retention, store),
@@ -140,6 +161,7 @@ class Submission:
                     run=lambda: platform.objects.sweep(older_than_seconds=SWEEP_SECONDS),
                 ),
                 *self._clearing(),
+                *self._adopting(),
                 Chore(name="submission.orphans", every_seconds=ORPHANS_SECONDS, run=self.orphans.sweep),
             ],
             problems=self._problems,
@@ -152,6 +174,18 @@ class Submission:
             Chore(name="submission.ended_uploads", every_seconds=SWEEP_SECONDS, run=self.clearing.forget),
             Chore(name="submission.staging", every_seconds=SWEEP_SECONDS, run=self.clearing.sweep),
         ]
+
+    def _scanning(self, platform: Platform, views: ScanViews) -> Scanning | None:
+        if platform.scanner is None:
+            return None
+        return Scanning(
+            database=self.database, objects=platform.objects, scanner=platform.scanner, store=self.scans, views=views
+        )
+
+    def _adopting(self) -> list[Chore]:
+        if self.scanning is None:
+            return []
+        return [Chore(name="submission.unscanned", every_seconds=ADOPT_SECONDS, run=self.scanning.adopt)]
 
     def _problems(self) -> Mapping[str, str]:
         return {**self.orphans.problems(), **self.key_ring.problems()}

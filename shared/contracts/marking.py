@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.contracts.base import Fact, FactEnum, Moment, Topic
+from shared.contracts.submission import ScanOutcome
 
 MARKING = Topic(name="etma.marking.v1", producer="marking")
 
@@ -154,3 +155,19 @@ class ScriptCollected(Fact):
     person_ref: str
     tutor_ref: str
     collected_at: Moment
+
+
+class CollectedVersionScanned(Fact):
+    """A version that this tutor has downloaded turned out to hold malware, or after that not to."""
+
+    topic = MARKING
+    key_field = "work_id"
+
+    work_id: str
+    submission_id: str
+    version: int
+    assignment_id: str
+    person_ref: str
+    tutor_ref: str
+    outcome: ScanOutcome
+    scanned_at: Moment

@@ -12,6 +12,7 @@ from shared.contracts.catalogue import (
 )
 from shared.contracts.marking import (
     MARKING,
+    CollectedVersionScanned,
     LaterVersionDeclined,
     LaterVersionTaken,
     ScriptAllocated,
@@ -28,6 +29,7 @@ from shared.contracts.submission import (
     LatenessCorrected,
     SubmissionReceived,
     SubmissionRefused,
+    SubmissionScanned,
     UploadLapsed,
 )
 
@@ -52,6 +54,7 @@ FACTS: dict[str, type[Fact]] = {
         SubmissionRefused,
         UploadLapsed,
         LatenessCorrected,
+        SubmissionScanned,
         VersionTaken,
         VersionNotTaken,
         LaterVersionTaken,
@@ -60,6 +63,7 @@ FACTS: dict[str, type[Fact]] = {
         ScriptAllocated,
         ScriptReallocated,
         ScriptCollected,
+        CollectedVersionScanned,
         DeliverySent,
         DeliveryFailed,
     )

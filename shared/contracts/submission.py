@@ -1,5 +1,5 @@
-"""Topic `etma.submission.v1`: work that was received or refused, or came and was not handed in, and lateness
-that was corrected.
+"""Topic `etma.submission.v1`: work that was received or refused, or came and was not handed in, lateness that was
+corrected, and what the search for malware found.
 """
 
 from __future__ import annotations
@@ -64,6 +64,16 @@ class CorrectionReason(FactEnum):
     """Why lateness was ruled on anew."""
 
     CUT_OFF_MOVED = "cut_off_moved"
+    UNKNOWN = "unknown"
+
+
+class ScanOutcome(FactEnum):
+    """What the search for malware in a version ended with."""
+
+    CLEAN = "clean"
+    BLOCKED = "blocked"
+    UNSCANNABLE = "unscannable"
+    """The scanner will not look into it as it is set up: too large, encrypted, nested too deeply."""
     UNKNOWN = "unknown"
 
 
@@ -155,3 +165,25 @@ class LatenessCorrected(Fact):
     cut_off_revision: int
     reason: CorrectionReason
     corrected_at: Moment
+
+
+class SubmissionScanned(Fact):
+    """A version was looked through for malware, with another outcome than before; the first time `outcome_before` is
+    None.
+
+    `signatures` names the scanner and what it knew, in its own words; what it found has no place here.
+    """
+
+    topic = SUBMISSION
+    key_field = "work_id"
+
+    work_id: str
+    submission_id: str
+    version: int
+    assignment_id: str
+    presentation_id: str
+    person_ref: str
+    outcome: ScanOutcome
+    outcome_before: ScanOutcome | None
+    signatures: str
+    scanned_at: Moment

@@ -37,10 +37,13 @@ def create_app(
     callers: Callers,
     form_secret: bytes,
     ready: Readiness,
+    remarks: Readiness = dict,
     rights: Table = RIGHTS,
     secure: bool = False,
 ) -> FastAPI:
     """The application; `ready` gives the name and the words of each part that is not well.
+
+    `remarks` are such words about parts without which it is ready all the same.
 
     `secure` keeps cookies from going over plain HTTP. Raises `NoRights` for a route that the table does not know.
     """
@@ -54,7 +57,7 @@ def create_app(
     for router in routers:
         _require_rights(router, rights)
         app.include_router(router)
-    _dress(app, pages, ready)
+    _dress(app, pages, ready, remarks)
     return app
 
 
@@ -98,9 +101,9 @@ def waiting_app(ready: Readiness, pages: Pages) -> FastAPI:
     return app
 
 
-def _dress(app: FastAPI, pages: Pages, ready: Readiness) -> None:
+def _dress(app: FastAPI, pages: Pages, ready: Readiness, remarks: Readiness = dict) -> None:
     """Give it what all that people look at have: health, the looks, failures in one form, and the envelope."""
-    app.include_router(_health(ready))
+    app.include_router(_health(ready, remarks))
     app.mount("/static", CachedForEver(directory=STATIC), name="static")
     problems = Problems(pages)
     problems.handle(app)
@@ -114,7 +117,7 @@ def health_app(ready: Readiness) -> FastAPI:
     return app
 
 
-def _health(ready: Readiness) -> APIRouter:
+def _health(ready: Readiness, remarks: Readiness = dict) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/healthz")
@@ -128,6 +131,7 @@ def _health(ready: Readiness) -> APIRouter:
     @router.get("/readyz")
     def readyz() -> JSONResponse:
         problems = dict(ready())
-        return JSONResponse({"ready": not problems, "problems": problems}, status_code=503 if problems else 200)
+        said = {"ready": not problems, "problems": problems, "remarks": dict(remarks())}
+        return JSONResponse(said, status_code=503 if problems else 200)
 
     return router

@@ -41,6 +41,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self.environment.filters["moment"] = describe_moment
+        self.environment.filters["since"] = lambda text: describe_moment(datetime.fromisoformat(text))
         self.environment.filters["size"] = describe_size
         self.environment.filters["state"] = describe_state
         self.environment.globals["demo"] = demo

@@ -14,12 +14,14 @@ from services.marking.allocation.store import ScriptStore, ruling_table, script_
 from services.marking.later_versions.domain import Choice, QuestionAnswered, QuestionSuperseded
 from services.marking.later_versions.handlers import Answering, Asking
 from services.marking.later_versions.store import QuestionStore, question_table
+from services.marking.malware.domain import MalwareFound
+from services.marking.malware.handlers import Findings
 from services.marking.scripts.handlers import Collecting
 from services.marking.scripts.views import ScriptViews
 from services.marking.tables import metadata
 from services.marking.tutors.handlers import Directory
 from services.marking.tutors.store import TutorStore, person_table
-from shared.contracts import Fact, PersonRecorded
+from shared.contracts import Fact, PersonRecorded, ScanOutcome, SubmissionScanned
 from shared.database import Database
 from shared.messaging.tables import outbox
 from shared.storage.file_store import FileStore
@@ -39,12 +41,18 @@ class Office:
         self.table = {
             **Allocation(ScriptStore(), TutorStore(), Asking(QuestionStore())).table(),
             **Directory(TutorStore()).table(),
+            **Findings(ScriptStore(), QuestionStore()).table(),
         }
         self.objects = FileStore(folder)
-        self.collecting = Collecting(
-            database=self.database, objects=self.objects, store=ScriptStore(), views=ScriptViews()
-        )
+        self.collecting = self._collecting(only_clean=False)
+        self.careful = self._collecting(only_clean=True)
         self.answering = Answering(database=self.database, questions=QuestionStore(), scripts=ScriptStore())
+
+    def _collecting(self, *, only_clean: bool) -> Collecting:
+        views = ScriptViews(only_clean=only_clean)
+        return Collecting(
+            database=self.database, objects=self.objects, store=ScriptStore(), views=views, only_clean=only_clean
+        )
 
     def hearing(self, *facts: Fact) -> Work:
         def hear() -> None:
@@ -64,6 +72,10 @@ class Office:
 
     def collect(self, number: int, tutor: str = "tutor-1") -> Work:
         return lambda: self.collecting.collect(f"w{number}", tutor)
+
+    def collect_carefully(self, number: int) -> Work:
+        """Where only clean work is collected."""
+        return lambda: self.careful.collect(f"w{number}", "tutor-1")
 
     def answer(self, number: int, choice: Choice, *, version: int = 2) -> Work:
         """The answer to the question about a version; what the rule raises is what it ends with."""
@@ -106,6 +118,22 @@ def office(tmp_path: Path) -> Iterator[Office]:
 
 def group_of(number: int, tutor: str = "tutor-1", *, revision: int = 1, name: int = 0) -> Fact:
     return group(1000 * name + number, revision, tutor, f"p-w{number}")
+
+
+def scanned(number: int, outcome: ScanOutcome, before: ScanOutcome | None = None) -> Fact:
+    """The result of looking through the first version for malware."""
+    return SubmissionScanned(
+        work_id=f"w{number}",
+        submission_id=f"s-w{number}-1",
+        version=1,
+        assignment_id="K827-26J-TMA01",
+        presentation_id="K827-26J",
+        person_ref=f"p-w{number}",
+        outcome=outcome,
+        outcome_before=before,
+        signatures="signatures",
+        scanned_at=ManualClock().now(),
+    )
 
 
 Scene = Callable[[int], tuple[Work, Work]]
@@ -201,6 +229,26 @@ def test_a_still_later_version_comes_while_the_tutor_takes_the_one_before(office
             assert isinstance(answered, QuestionSuperseded)
             assert office.questions(number) == [(2, "superseded"), (3, "open")]
             assert (office.script(number).taken_version, office.script(number).state) == (1, "collected")
+
+
+@EITHER
+def test_malware_is_found_while_the_tutor_collects(office: Office, *, swap: bool) -> None:
+    def scene(number: int) -> tuple[Work, Work]:
+        office.hearing(group_of(number))()
+        office.hearing(office.version(number, 1))()
+        office.hearing(scanned(number, ScanOutcome.CLEAN))()
+        found = office.hearing(scanned(number, ScanOutcome.BLOCKED, ScanOutcome.CLEAN))
+        return office.collect_carefully(number), found
+
+    for number, ends in interleaved(office.database, swapped(scene, swap=swap)):
+        collected, heard = (ends.second, ends.first) if swap else (ends.first, ends.second)
+        assert heard is None
+        news = office.said(number)[2:]
+        if isinstance(collected, MalwareFound):
+            assert (news, office.script(number).state) == ([], "allocated")
+        else:
+            assert untroubled([collected])
+            assert news == ["ScriptCollected", "CollectedVersionScanned"]
 
 
 @EITHER

@@ -72,6 +72,7 @@ class World:
     versions: list[Row] = field(default_factory=list)
     refusals: list[Row] = field(default_factory=list)
     corrections: list[Row] = field(default_factory=list)
+    scans: list[Row] = field(default_factory=list)
     orphans: list[Row] = field(default_factory=list)
     outboxes: dict[str, list[Row]] = field(
         default_factory=lambda: {name: [] for name in ("identity", "submission", "marking", "notifier", "operations")}
@@ -176,6 +177,37 @@ class World:
         self._tell(corrected, person_ref, "lateness_corrected", work_id, NOON)
         for shown in (version, ruling):
             shown["corrected_band"] = band
+
+    def expect_scan(self, submission_id: str) -> Row:
+        """Let a version wait for the scanner."""
+        (version,) = (row for row in self.versions if row["submission_id"] == submission_id)
+        scan = {
+            **{name: version[name] for name in ("submission_id", "work_id", "version")},
+            "state": "scanning",
+            "state_since": NOON.isoformat(),
+            "wanted_at": NOON.isoformat(),
+        }
+        self.scans.append(scan)
+        return scan
+
+    def scan(self, submission_id: str, outcome: str) -> None:
+        """Look through a version for malware, with all that comes of it but a word to a tutor who has it."""
+        found = [row for row in self.scans if row["submission_id"] == submission_id]
+        scan = found[0] if found else self.expect_scan(submission_id)
+        (version,) = (row for row in self.versions if row["submission_id"] == submission_id)
+        (ruling,) = (row for row in self.rulings if row["submission_id"] == submission_id)
+        before = None if scan["state"] == "scanning" else scan["state"]
+        scan |= {"state": outcome, "wanted_at": None}
+        ruling["scan_outcome"] = outcome
+        said = {
+            **{name: version[name] for name in ("submission_id", "work_id", "version", "assignment_id", "person_ref")},
+            "outcome": outcome,
+            "outcome_before": before,
+        }
+        event_id = self._fact("submission.SubmissionScanned", version["work_id"], NOON, said)
+        if outcome == "blocked":
+            self._tell(event_id, version["person_ref"], "malware_found", version["work_id"], NOON)
+            self._tell(event_id, "operations", "work_blocked", version["work_id"], NOON)
 
     def collect(self, person_ref: str) -> None:
         """Let the tutor collect a work."""
@@ -380,6 +412,7 @@ class World:
                 "versions": self.versions,
                 "refusals": self.refusals,
                 "corrections": self.corrections,
+                "scans": self.scans,
                 "orphans": self.orphans,
                 **self.catalogue,
             },

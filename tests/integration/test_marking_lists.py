@@ -42,7 +42,7 @@ def test_every_script_is_on_one_page(tmp_path: Path) -> None:
     seen: list[str] = []
     after = ""
     with database.reading() as connection:
-        while page := ScriptViews().of_tutor(connection, "tutor-1", after=after):
+        while page := ScriptViews(only_clean=False).of_tutor(connection, "tutor-1", after=after):
             seen += [line.work_id for line in page]
             after = f"{page[-1].assignment_id}/{page[-1].work_id}"
     assert sorted(seen) == works

@@ -207,3 +207,11 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_role_that_scans_without_a_scanner_says_what_is_missing_and_ends(system: System, tmp_path: Path) -> None:
+    with roles(environment(tmp_path), "submission.scanner") as running:
+        role = running["submission.scanner"]
+        assert role.process is not None
+        assert role.process.wait(SECONDS) == 2
+        assert "ETMA_SCANNER_URL: say where the scanner is" in role.said()

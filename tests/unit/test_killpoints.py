@@ -7,12 +7,19 @@ from pathlib import Path
 
 from tests.support.oulad import POINTS, SERVICES
 from tests.support.persons import ERASURE_POINTS
+from tests.support.scanning import SCAN_POINTS
 from tests.support.uploading import UPLOAD_POINTS
 
-KILLED_IN_ITS_OWN_TEST = {"migrations.applied", "objects.parts_stored", *UPLOAD_POINTS, *ERASURE_POINTS}
+KILLED_IN_ITS_OWN_TEST = {
+    "migrations.applied",
+    "objects.parts_stored",
+    *UPLOAD_POINTS,
+    *ERASURE_POINTS,
+    *SCAN_POINTS,
+}
 """Passed only when a database is new or older than the code (`test_migrations.py`), by large files on their way to an
-S3 server (`test_s3_store.py`), by uploads that can be resumed (`test_upload_kills.py`), and by erasing a person
-(`test_erasure_kills.py`)."""
+S3 server (`test_s3_store.py`), by uploads that can be resumed (`test_upload_kills.py`), by erasing a person
+(`test_erasure_kills.py`), and where there is a scanner (`test_scan_kills.py`)."""
 
 ROOT = Path(__file__).parents[2]
 PASSING = re.compile(r'kill_point\(f?"([^"]+)"\)')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -56,6 +56,7 @@ ruling_table = sa.Table(
     sa.Column("arrived_at", UtcDateTime, nullable=False),
     sa.Column("ruled_at", UtcDateTime, nullable=False),
     sa.Column("corrected_band", sa.Text),
+    sa.Column("scan_outcome", sa.Text),
     sa.UniqueConstraint("work_id", "version", name="ruling_of_version"),
     sqlite_autoincrement=True,
 )
@@ -114,6 +115,15 @@ class ScriptStore:
         )
         last = {fact.submission_id: str(fact.band) for fact in corrected}
         tx.connection.execute(statement, [{"which": which, "what": what} for which, what in last.items()])
+
+    def note_outcomes(self, outcomes: Mapping[str, str], tx: Transaction) -> None:
+        """Note what the search for malware ended with last, by submission."""
+        statement = (
+            sa.update(ruling_table)
+            .where(ruling_table.c.submission_id == sa.bindparam("which"))
+            .values(scan_outcome=sa.bindparam("what"))
+        )
+        tx.connection.execute(statement, [{"which": which, "what": what} for which, what in outcomes.items()])
 
 
 def _script(row: sa.RowMapping) -> Script:

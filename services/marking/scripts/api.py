@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from services.marking.allocation.domain import ScriptState
+from services.marking.malware.domain import Check
 from services.marking.scripts.handlers import Collecting
 from services.marking.scripts.views import Content, ScriptViews
 from shared.database import Database
@@ -21,6 +22,7 @@ from shared.web.sessions import SignedIn, check_form
 class ScriptOut(BaseModel):
     """A script of the tutor's; `student` is null where marking is anonymous.
 
+    `check` is how far the version is with the search for malware; null where there is none.
     `collected_at` is of the last collection: of an earlier version, when a later one was taken and is to be collected.
     """
 
@@ -34,6 +36,7 @@ class ScriptOut(BaseModel):
     version: int
     state_since: datetime
     collected_at: datetime | None
+    check: Check | None
 
 
 class ScriptsOut(BaseModel):
@@ -68,7 +71,10 @@ def routes(collecting: Collecting, views: ScriptViews, database: Database, objec
 
     @router.post("/{work_id}/collection")
     def collect(request: Request, work_id: str, tutor: SignedIn) -> CollectedOut:
-        """Freeze the version that will be marked; collecting again only answers."""
+        """Freeze the version that will be marked; collecting again only answers.
+
+        409 while the version is being checked for malware, and when some was found.
+        """
         check_form(request, tutor, request.headers.get("x-csrf-token"))
         content = collecting.collect(work_id, tutor.person_ref, correlation_id=request.state.correlation_id)
         return CollectedOut(

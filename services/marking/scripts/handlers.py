@@ -6,6 +6,7 @@ import structlog
 
 from services.marking.allocation.domain import ScriptState, collect
 from services.marking.allocation.store import ScriptStore
+from services.marking.malware.domain import require_collectable, require_downloadable
 from services.marking.scripts.views import Content, ScriptViews
 from shared.database import Context, Database
 from shared.errors import Conflict, NotFound
@@ -23,16 +24,26 @@ class NotCollected(Conflict):
 class Collecting:
     """The tutor's use cases on own scripts."""
 
-    def __init__(self, *, database: Database, objects: ObjectStore, store: ScriptStore, views: ScriptViews) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        objects: ObjectStore,
+        store: ScriptStore,
+        views: ScriptViews,
+        only_clean: bool,
+    ) -> None:
         self.database = database
         self.objects = objects
         self.store = store
         self.views = views
+        self.only_clean = only_clean
 
     def collect(self, work_id: str, tutor_ref: str, *, correlation_id: str = "") -> Content:
         """Freeze the taken version and say so, once; collecting again only answers.
 
-        Raises `NotFound`, and `ObjectMissing` when the bytes are not there: then nothing is frozen.
+        Raises `NotFound`, what `require_collectable` raises, and `ObjectMissing` when the bytes are not there: then
+        nothing is frozen.
         """
         context = Context(actor=f"tutor:{tutor_ref}", correlation_id=correlation_id)
         with self.database.transaction(context) as tx:
@@ -42,6 +53,8 @@ class Collecting:
                 detail = "There is no such script among yours."
                 raise NotFound(detail)
             content = self.views.content(tx.connection, work_id, tutor_ref)
+            required = require_downloadable if script.state is ScriptState.COLLECTED else require_collectable
+            required(content.check, only_clean=self.only_clean)
             self._look_for(content, work_id)
             decision = collect(script, tutor_ref, now=tx.now)
             if decision.facts:
@@ -50,12 +63,14 @@ class Collecting:
             return content
 
     def content(self, work_id: str, tutor_ref: str) -> Content:
-        """The frozen version's content; raises `NotFound`, and `NotCollected` before collection."""
+        """The frozen version's content; raises `NotFound`, `NotCollected` before collection, and `MalwareFound`."""
         with self.database.reading() as connection:
             if self.views.script(connection, work_id, tutor_ref).state != ScriptState.COLLECTED:
                 detail = "Collect the script first; that freezes the version you will mark."
                 raise NotCollected(detail)
-            return self.views.content(connection, work_id, tutor_ref)
+            content = self.views.content(connection, work_id, tutor_ref)
+        require_downloadable(content.check, only_clean=self.only_clean)
+        return content
 
     def _look_for(self, content: Content, work_id: str) -> None:
         if self.objects.stat(content.object_key, content.object_version) is None:

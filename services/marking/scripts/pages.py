@@ -43,7 +43,14 @@ def routes(
             line = views.script(connection, work_id, tutor.person_ref)
             versions = views.versions(connection, work_id)
             asked = questions.states_of(connection, work_id)
-        return pages.render(request, "marking/script.html", script=line, versions=versions, asked=asked)
+        return pages.render(
+            request,
+            "marking/script.html",
+            script=line,
+            versions=versions,
+            asked=asked,
+            only_clean=collecting.only_clean,
+        )
 
     @router.post("/scripts/{work_id}/collect")
     def collect(request: Request, work_id: str, tutor: SignedIn, csrf_token: Annotated[str, Form()] = "") -> Response:

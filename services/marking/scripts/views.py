@@ -10,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from services.marking.allocation.store import ruling_table, script_table
+from services.marking.malware.domain import Check, check_of
 from services.marking.tutors.store import assignment_table, person_table
 from shared.contracts import MEDIA_TYPES
 from shared.errors import NotFound
@@ -19,7 +20,10 @@ PAGE = 200
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptLine:
-    """A script in a list; `student` is None where marking is anonymous."""
+    """A script in a list; `student` is None where marking is anonymous.
+
+    `check` is of the version that is to be marked; None where nothing is searched for malware.
+    """
 
     work_id: str
     assignment_id: str
@@ -29,6 +33,12 @@ class ScriptLine:
     version: int
     state_since: datetime
     collected_at: datetime | None
+    check: Check | None
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether it is to be collected, and cannot be now."""
+        return self.state == "allocated" and self.check not in {None, Check.CLEAN}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +51,14 @@ class Content:
     size_bytes: int
     sha256: str
     file_name: str
+    check: Check | None
 
 
 class ScriptViews:
-    """Queries on a caller's connection."""
+    """Queries on a caller's connection. `only_clean` is whether versions without an outcome count as being checked."""
+
+    def __init__(self, *, only_clean: bool) -> None:
+        self.only_clean = only_clean
 
     def of_tutor(
         self, connection: sa.Connection, tutor_ref: str, *, after: str = "", state: str | None = None
@@ -58,7 +72,7 @@ class ScriptViews:
         if state is not None:
             query = query.where(script_table.c.state == state)
         ordered = query.order_by(script_table.c.assignment_id, script_table.c.work_id).limit(PAGE)
-        return [_line(row) for row in connection.execute(ordered)]
+        return [self._line(row) for row in connection.execute(ordered)]
 
     def is_full(self, lines: Sequence[ScriptLine]) -> bool:
         """Whether a page is full, so that there may be another."""
@@ -81,7 +95,7 @@ class ScriptViews:
         if row is None:
             detail = "There is no such script among yours."
             raise NotFound(detail)
-        return _line(row)
+        return self._line(row)
 
     def versions(self, connection: sa.Connection, work_id: str) -> list[Any]:
         """All versions with their ruling, the latest first."""
@@ -100,6 +114,7 @@ class ScriptViews:
             size_bytes=row.size_bytes,
             sha256=row.sha256,
             file_name=f"{line.assignment_id}-{work_id[:8]}-v{line.version}{suffix_of(row.media_type)}",
+            check=line.check,
         )
 
     def _lines(self) -> sa.Select[Any]:
@@ -109,24 +124,26 @@ class ScriptViews:
                 assignment_table.c.title,
                 assignment_table.c.anonymous,
                 person_table.c.name,
+                ruling_table.c.scan_outcome,
             )
+            .outerjoin(ruling_table, ruling_table.c.submission_id == script_table.c.taken_submission_id)
             .outerjoin(assignment_table, assignment_table.c.assignment_id == script_table.c.assignment_id)
             .outerjoin(person_table, person_table.c.person_ref == script_table.c.person_ref)
         )
 
-
-def _line(row: Any) -> ScriptLine:  # noqa: ANN401 - a row
-    hidden = row.anonymous is not False
-    return ScriptLine(
-        work_id=row.work_id,
-        assignment_id=row.assignment_id,
-        title=row.title or row.assignment_id,
-        student=None if hidden else row.name,
-        state=row.state,
-        version=row.taken_version,
-        state_since=row.state_since,
-        collected_at=row.collected_at,
-    )
+    def _line(self, row: Any) -> ScriptLine:  # noqa: ANN401 - a row
+        hidden = row.anonymous is not False
+        return ScriptLine(
+            work_id=row.work_id,
+            assignment_id=row.assignment_id,
+            title=row.title or row.assignment_id,
+            student=None if hidden else row.name,
+            state=row.state,
+            version=row.taken_version,
+            state_since=row.state_since,
+            collected_at=row.collected_at,
+            check=check_of(row.scan_outcome, only_clean=self.only_clean),
+        )
 
 
 _SUFFIXES: Final = {media_type: f".{name}" for name, media_type in MEDIA_TYPES.items()}

@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+OPERATIONS = "operations"
+"""Stands for operations staff where a person is named; known to nobody else, and reached by the address that the
+settings name."""
+
 
 class Revised(Protocol):
     """A full state of a thing, of which a later one replaces an earlier one."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from services.notifier.directory.domain import Contact, erased_contact, latest
+from services.notifier.directory.domain import OPERATIONS, Contact, erased_contact, latest
 from services.notifier.tables import metadata
 from shared.contracts import AssignmentDefined, PersonRecorded
 from shared.database import Transaction, UtcDateTime, upsert
@@ -33,7 +33,13 @@ assignments = sa.Table(
 
 
 class DirectoryStore:
-    """Keeps the newest state of each person and assignment. Every call is one statement."""
+    """Keeps the newest state of each person and assignment. Every call is one statement.
+
+    `operations_mail` is the address of operations staff, empty when they get no mail.
+    """
+
+    def __init__(self, operations_mail: str = "") -> None:
+        self.operations = Contact(person_ref=OPERATIONS, name="operations staff", email=operations_mail or None)
 
     def save_persons(self, recorded: Sequence[PersonRecorded], tx: Transaction) -> None:
         rows = [fact.model_dump(include={"person_ref", "revision", "name", "email"}) for fact in latest(recorded)]
@@ -49,6 +55,7 @@ class DirectoryStore:
         wanted = sa.select(persons.c.person_ref, persons.c.name, persons.c.email)
         rows = connection.execute(wanted.where(persons.c.person_ref.in_(person_refs))).mappings()
         known = {row["person_ref"]: Contact(**row) for row in rows}
+        known |= {OPERATIONS: self.operations} if OPERATIONS in person_refs else {}
         erased = erased_among(set(person_refs) - known.keys(), connection)
         return known | {person_ref: erased_contact(person_ref) for person_ref in erased}
 

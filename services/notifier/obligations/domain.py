@@ -8,15 +8,19 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from services.notifier.directory.domain import OPERATIONS
 from shared.contracts import (
+    CollectedVersionScanned,
     LatenessCorrected,
     LaterVersionDeclined,
     LaterVersionTaken,
+    ScanOutcome,
     ScriptAllocated,
     ScriptHeld,
     ScriptReallocated,
     SubmissionReceived,
     SubmissionRefused,
+    SubmissionScanned,
     UploadLapsed,
     VersionNotTaken,
 )
@@ -35,6 +39,12 @@ class Purpose(StrEnum):
     NEW_SCRIPT = "new_script"
     SCRIPT_MOVED = "script_moved"
     LATENESS_CORRECTED = "lateness_corrected"
+    MALWARE_FOUND = "malware_found"
+    MALWARE_CLEARED = "malware_cleared"
+    WORK_BLOCKED = "work_blocked"
+    WORK_UNSCANNABLE = "work_unscannable"
+    DO_NOT_OPEN = "do_not_open"
+    MAY_OPEN = "may_open"
 
 
 DIGEST_PURPOSES = frozenset({Purpose.NEW_SCRIPT, Purpose.SCRIPT_MOVED})
@@ -116,6 +126,23 @@ def lapses(fact: UploadLapsed) -> list[Duty]:
 def corrections(fact: LatenessCorrected) -> list[Duty]:
     """Tell the student how the work stands to the cut-off now."""
     return [_of_version(fact, fact.person_ref, Purpose.LATENESS_CORRECTED, band=fact.band.value)]
+
+
+def scans(fact: SubmissionScanned) -> list[Duty]:
+    """Tell the student of malware, or that it was none after all; and operations staff of what needs a look."""
+    released = (fact.outcome, fact.outcome_before) == (ScanOutcome.CLEAN, ScanOutcome.BLOCKED)
+    told = {
+        ScanOutcome.BLOCKED: [(fact.person_ref, Purpose.MALWARE_FOUND), (OPERATIONS, Purpose.WORK_BLOCKED)],
+        ScanOutcome.UNSCANNABLE: [(OPERATIONS, Purpose.WORK_UNSCANNABLE)],
+        ScanOutcome.CLEAN: [(fact.person_ref, Purpose.MALWARE_CLEARED)] if released else [],
+    }
+    return [_of_version(fact, person_ref, purpose) for person_ref, purpose in told.get(fact.outcome, ())]
+
+
+def warnings(fact: CollectedVersionScanned) -> list[Duty]:
+    """Tell the tutor who has the file not to open it, or that it may be opened after all."""
+    told = {ScanOutcome.BLOCKED: Purpose.DO_NOT_OPEN, ScanOutcome.CLEAN: Purpose.MAY_OPEN}
+    return [_of_version(fact, fact.tutor_ref, told[fact.outcome])] if fact.outcome in told else []
 
 
 def questions(fact: VersionNotTaken) -> list[Duty]:

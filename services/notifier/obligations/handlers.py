@@ -12,6 +12,7 @@ from services.notifier.obligations import domain
 from services.notifier.obligations.domain import Duty, Obligation, ObligationState, WaitsFor
 from services.notifier.obligations.store import ObligationStore, obligation_id_of
 from shared.contracts import (
+    CollectedVersionScanned,
     Fact,
     LatenessCorrected,
     LaterVersionDeclined,
@@ -22,6 +23,7 @@ from shared.contracts import (
     ScriptReallocated,
     SubmissionReceived,
     SubmissionRefused,
+    SubmissionScanned,
     UploadLapsed,
     VersionNotTaken,
 )
@@ -61,6 +63,8 @@ class Obligations:
             SubmissionRefused: self.tell_refused,
             UploadLapsed: self.tell_lapsed,
             LatenessCorrected: self.tell_corrected,
+            SubmissionScanned: self.tell_scanned,
+            CollectedVersionScanned: self.warn,
             VersionNotTaken: self.ask,
             LaterVersionTaken: self.tell_taken,
             LaterVersionDeclined: self.tell_declined,
@@ -99,6 +103,14 @@ class Obligations:
     def tell_corrected(self, corrected: Sequence[LatenessCorrected], tx: Transaction) -> None:
         """Owe the student the new ruling."""
         self._owe(corrected, domain.corrections, tx)
+
+    def tell_scanned(self, scanned: Sequence[SubmissionScanned], tx: Transaction) -> None:
+        """Owe the student word of malware, and operations staff of what needs a look."""
+        self._owe(scanned, domain.scans, tx)
+
+    def warn(self, scanned: Sequence[CollectedVersionScanned], tx: Transaction) -> None:
+        """Owe a word to the tutor who has the file."""
+        self._owe(scanned, domain.warnings, tx)
 
     def ask(self, not_taken: Sequence[VersionNotTaken], tx: Transaction) -> None:
         """Owe the student a word, and the tutor a question."""

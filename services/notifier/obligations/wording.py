@@ -134,6 +134,76 @@ def _corrected(duty: Duty, label: str, _count: int) -> Words:
     )
 
 
+def _malware_found(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"Malware was found in your file: {label}",
+        sentence=(
+            f"Malware was found in {_version(duty)} of your work for {label}, so your tutor cannot collect it. Your "
+            "receipt still proves that it arrived. Please check your computer and hand in a clean file; if you cannot, "
+            "or think that this is a mistake, contact your student support team."
+        ),
+        path=f"/assignments/{duty.assignment_id}",
+    )
+
+
+def _malware_cleared(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"Your file is not held back any more: {label}",
+        sentence=(
+            f"{_version(duty).capitalize()} of your work for {label} was checked again, and no malware was found after "
+            "all. Nothing keeps it from your tutor any more; you need do nothing."
+        ),
+        path=f"/receipts/{duty.submission_id}",
+    )
+
+
+def _work_blocked(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"Malware was found in work: {label}",
+        sentence=(
+            f"Malware was found in {_version(duty)} of a piece of work for {label}. It is held back, and the student "
+            f"was asked for a clean file. It is submission {duty.submission_id}; etma scans list --state blocked has "
+            "the scanner's name for what it found."
+        ),
+        path=f"/operations/trail?q={duty.work_id}",
+    )
+
+
+def _work_unscannable(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"Work could not be checked for malware: {label}",
+        sentence=(
+            f"The scanner does not look into {_version(duty)} of a piece of work for {label}: it is too large for the "
+            f"scanner's settings, or encrypted. It is held back. It is submission {duty.submission_id}; etma scans "
+            "list --state unscannable has the reason, and etma scans again has it scanned once more."
+        ),
+        path=f"/operations/trail?q={duty.work_id}",
+    )
+
+
+def _do_not_open(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"Please do not open a file that you have: {label}",
+        sentence=(
+            f"Malware was found in {_version(duty)} of a script for {label} that you have collected. Please do not "
+            "open it and delete your copy; if you have opened it, tell your IT help desk now. The student was asked "
+            "for a clean file, and you will be asked about it."
+        ),
+        path=f"/tutor/scripts/{duty.work_id}",
+    )
+
+
+def _may_open(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"You may open the file after all: {label}",
+        sentence=(
+            f"{_version(duty).capitalize()} of a script for {label} was checked again, and no malware was found after "
+            "all. You can download and open it."
+        ),
+        path=f"/tutor/scripts/{duty.work_id}",
+    )
+
+
 def _version(duty: Duty) -> str:
     return f"version {duty.parameters['version']}"
 
@@ -186,4 +256,10 @@ _WORDING: Mapping[Purpose, Callable[[Duty, str, int], Words]] = {
     Purpose.NEW_SCRIPT: _new_script,
     Purpose.SCRIPT_MOVED: _script_moved,
     Purpose.LATENESS_CORRECTED: _corrected,
+    Purpose.MALWARE_FOUND: _malware_found,
+    Purpose.MALWARE_CLEARED: _malware_cleared,
+    Purpose.WORK_BLOCKED: _work_blocked,
+    Purpose.WORK_UNSCANNABLE: _work_unscannable,
+    Purpose.DO_NOT_OPEN: _do_not_open,
+    Purpose.MAY_OPEN: _may_open,
 }

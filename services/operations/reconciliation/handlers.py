@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from services.operations.reconciliation import streams
-from services.operations.reconciliation.domain import announced, arrivals, asked, corrected, marked, states, told
+from services.operations.reconciliation.domain import (
+    announced,
+    arrivals,
+    asked,
+    corrected,
+    marked,
+    scanned,
+    states,
+    told,
+)
 from services.operations.reconciliation.domain.model import (
     ChainLink,
     Claim,
@@ -21,6 +30,7 @@ from services.operations.reconciliation.domain.model import (
     Refusal,
     Report,
     Ruling,
+    Scan,
     Script,
     Settling,
     Version,
@@ -93,6 +103,7 @@ class _Evidence:
     refusals: dict[str, Refusal] = field(default_factory=dict)
     corrections: dict[str, Correction] = field(default_factory=dict)
     without_object: list[Version] = field(default_factory=list)
+    scans: dict[str, Scan] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
 
 
@@ -168,6 +179,9 @@ class Audit:
             evidence.refusals[refusal.refusal_id] = refusal
         for correction in streams.read(submission, "corrections", streams.CORRECTION):
             evidence.corrections[correction.ruling_id] = correction
+        for scan in streams.read(submission, "scans", streams.SCAN):
+            evidence.scans[scan.submission_id] = scan
+        report.counts.update(Counter(f"scans_{scan.state}" for scan in evidence.scans.values()))
         report.counts["versions"] = len(evidence.versions)
         report.counts["refusals"] = len(evidence.refusals)
         report.counts["works"] = len({version.work_id for version in evidence.versions.values()})
@@ -222,6 +236,8 @@ class Audit:
         report.violations.extend(arrivals.check_refusals(evidence.refusals, refused, settling))
         said_anew = ledger.named({"LatenessCorrected"})
         report.violations.extend(corrected.check_corrections(evidence.corrections, said_anew, settling))
+        results = scanned.last_results(ledger.named({"SubmissionScanned"}))
+        report.violations.extend(scanned.check_scans(evidence.scans, results, known, settling))
         report.counts["facts"] = sum(map(len, ledger.numbers.values()))
 
     def _check_erased(self, settling: Settling, evidence: _Evidence, report: Report) -> None:
@@ -306,6 +322,8 @@ class Audit:
         report.violations.extend(views)
         said_anew = evidence.ledger.named({"LatenessCorrected"})
         report.violations.extend(corrected.check_bands(evidence.versions.values(), by_version, said_anew, settling))
+        results = scanned.last_results(evidence.ledger.named({"SubmissionScanned"}))
+        report.violations.extend(scanned.check_outcomes_known(rulings, results, settling))
         operations = self.inspections["operations"]
         stages = {staged.work_id: staged for staged in streams.read(operations, "stages", streams.STAGED)}
         kept = {(row["assignment_id"], row["stage"]): row["count"] for row in streams.rows(operations, "stage_counts")}

@@ -20,6 +20,7 @@ from services.operations.reconciliation.domain.model import (
     Obligation,
     Refusal,
     Ruling,
+    Scan,
     Script,
     Staged,
     State,
@@ -43,6 +44,7 @@ WORK_FACTS = frozenset(
         "SubmissionRefused",
         "UploadLapsed",
         "LatenessCorrected",
+        "SubmissionScanned",
         "VersionTaken",
         "VersionNotTaken",
         "LaterVersionTaken",
@@ -51,6 +53,7 @@ WORK_FACTS = frozenset(
         "ScriptAllocated",
         "ScriptReallocated",
         "ScriptCollected",
+        "CollectedVersionScanned",
     }
 )
 """The facts about pieces of work."""
@@ -83,6 +86,7 @@ STATE_KEYS: Mapping[str, str] = {
 VERSION = TypeAdapter(Version)
 REFUSAL = TypeAdapter(Refusal)
 CORRECTION = TypeAdapter(Correction)
+SCAN = TypeAdapter(Scan)
 RULING = TypeAdapter(Ruling)
 SCRIPT = TypeAdapter(Script)
 QUESTION = TypeAdapter(VersionQuestion)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -80,6 +80,10 @@ class Arrived:
     confirmed_at: datetime | None = None
 
 
+AlsoRecord = Callable[[SubmissionReceived, Transaction], None]
+"""What else is to be written in the transaction that commits a version."""
+
+
 class Incoming:
     """One file on its way in: checks while it reads, keeps nothing but both ends of the bytes."""
 
@@ -121,6 +125,7 @@ class HandIn:
         store: SubmissionStore,
         signer: KeyRing,
         issuer: str,
+        also: Sequence[AlsoRecord] = (),
     ) -> None:
         self.database = database
         self.objects = objects
@@ -128,6 +133,7 @@ class HandIn:
         self.store = store
         self.signer = signer
         self.issuer = issuer
+        self.also = also
 
     def admit(self, attempt: Attempt) -> Assignment:
         """Authorise and check the limits before a byte is read.
@@ -270,6 +276,8 @@ class HandIn:
         }
         if not self.store.add_version(shared | own, tx):
             return None
+        for record in self.also:
+            record(fact, tx)
         tx.publish(fact)
         told = {each.name for each in fields(Accepted)} - {"receipt"}
         return Accepted(receipt=receipt, **fact.model_dump(include=told))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
@@ -40,6 +40,12 @@ class Waiting(Protocol):
     def __call__(self, connection: sa.Connection, assignment_id: str, person_ref: str, /) -> Sequence[Any]: ...
 
 
+class Checks(Protocol):
+    """Knows how far versions are with the search for malware, by submission; each has `words`."""
+
+    def __call__(self, connection: sa.Connection, submission_ids: Sequence[str], /) -> Mapping[str, Any]: ...
+
+
 class StudentPages:
     """What the routes share."""
 
@@ -50,6 +56,7 @@ class StudentPages:
         catalogue: CatalogueViews,
         views: SubmissionViews,
         waiting: Waiting,
+        checks: Checks,
         database: Database,
         pages: Pages,
     ) -> None:
@@ -57,6 +64,7 @@ class StudentPages:
         self.catalogue = catalogue
         self.views = views
         self.waiting = waiting
+        self.checks = checks
         self.database = database
         self.pages = pages
 
@@ -92,6 +100,7 @@ class StudentPages:
                 if version.assignment_id == assignment_id
             ]
             waiting = self.waiting(connection, assignment_id, student.person_ref)
+            checks = self.checks(connection, [version.submission_id for version in versions])
         return self.pages.render(
             request,
             "submission/assignment.html",
@@ -100,6 +109,7 @@ class StudentPages:
             versions=versions,
             waiting=waiting,
             standings=standings(versions),
+            checks=checks,
             key=str(uuid.uuid4()),
             problem=problem.get("detail"),
             closed=closed(assignment, now=self.now()),
@@ -160,7 +170,8 @@ def _add_handing_in(router: APIRouter, parts: StudentPages) -> None:
             version = parts.views.version(connection, submission_id, student.person_ref)
             assignment = parts.catalogue.assignment(connection, version.assignment_id)
             of_work = parts.views.versions_of_work(connection, version.work_id)
+            check = parts.checks(connection, [submission_id]).get(submission_id)
         standing = standings(of_work)[submission_id]
         return parts.pages.render(
-            request, "submission/receipt.html", version=version, assignment=assignment, standing=standing
+            request, "submission/receipt.html", version=version, assignment=assignment, standing=standing, check=check
         )

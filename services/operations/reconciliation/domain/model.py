@@ -37,6 +37,8 @@ class Code(StrEnum):
     HOLD_UNKNOWN = "hold_unknown"
     QUESTION_MISSING = "question_missing"
     QUESTION_DIFFERS = "question_differs"
+    SCAN_UNKNOWN = "scan_unknown"
+    SCAN_DIFFERS = "scan_differs"
     OBLIGATION_MISSING = "obligation_missing"
     OBLIGATION_DUPLICATE = "obligation_duplicate"
     OBLIGATION_UNKNOWN = "obligation_unknown"
@@ -177,6 +179,21 @@ class Correction:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Scan:
+    """How far a version is with the search for malware, as its row in submission says.
+
+    `wanted_at` is when it is to be scanned again, None when it is not.
+    """
+
+    submission_id: str
+    work_id: str
+    version: int
+    state: str
+    state_since: datetime
+    wanted_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
     """A fact's envelope, from an outbox or from the trail.
 
@@ -232,6 +249,8 @@ class Fact:
     earlier_submission_id: str | None = None
     earlier_version: int | None = None
     decided_at: datetime | None = None
+    outcome: str | None = None
+    outcome_before: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -277,6 +296,7 @@ class Ruling:
     arrived_at: datetime
     ruled_at: datetime
     corrected_band: str | None = None
+    scan_outcome: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

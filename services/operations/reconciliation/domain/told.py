@@ -31,7 +31,8 @@ def owed_by(fact: Fact) -> Sequence[Owed]:
     """Whom a fact obliges us to tell, and what.
 
     A receipt goes to the student and to whoever handed in for the student; word of a refusal, or of an upload that
-    nobody handed in, and a corrected ruling on lateness, to the student; a version that was not taken to the student,
+    nobody handed in, and a corrected ruling on lateness, to the student; malware to the student and operations staff,
+    and to the tutor who has it; a version that was not taken to the student,
     and as a question to the tutor; the tutor's choice to the student; a new script to its tutor, a moved or held one
     also to the tutor it left.
     """
@@ -46,12 +47,28 @@ def owed_by(fact: Fact) -> Sequence[Owed]:
         "VersionNotTaken": [(fact.person_ref, "version_not_taken"), (fact.tutor_ref, "version_question")],
         "LaterVersionTaken": [(fact.person_ref, "later_version_taken")],
         "LaterVersionDeclined": [(fact.person_ref, "later_version_declined")],
+        "SubmissionScanned": _of_scan(fact),
+        "CollectedVersionScanned": [(fact.tutor_ref, TO_TUTORS[fact.outcome])] if fact.outcome in TO_TUTORS else [],
     }
     return [
         Owed(event_id=fact.ce_id, person_ref=person_ref, purpose=purpose)
         for person_ref, purpose in dict.fromkeys(owed.get(fact.name, ()))
         if person_ref
     ]
+
+
+OPERATIONS = "operations"
+"""Whom the notifier calls so who are operations staff."""
+
+TO_TUTORS: Mapping[str | None, str] = {"blocked": "do_not_open", "clean": "may_open"}
+
+
+def _of_scan(fact: Fact) -> Sequence[tuple[str | None, str]]:
+    if fact.outcome == "blocked":
+        return [(fact.person_ref, "malware_found"), (OPERATIONS, "work_blocked")]
+    if fact.outcome == "unscannable":
+        return [(OPERATIONS, "work_unscannable")]
+    return [(fact.person_ref, "malware_cleared")] if fact.outcome_before == "blocked" else []
 
 
 def check_obligations(
