@@ -1,4 +1,4 @@
-"""Has the servers' programs: PostgreSQL of the distribution, the others from Go's and Java's registries.
+"""Has the servers' programs: PostgreSQL and ClamAV of the distribution, the others from Go's and Java's registries.
 
 They are in `build/servers`, for images and plain processes alike; one of the version in `deploy/images.env` stays.
 `python -m deploy.setup.programs [NAME …]`.
@@ -15,6 +15,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from deploy.servers.clamd import clamd_program
 from deploy.servers.names import BUILT, RECIPES, ROOT, images_env
 from deploy.servers.postgresql import installed_version
 from deploy.setup.debian import CannotSetUp, exit_code, install, need
@@ -50,6 +51,12 @@ def need_postgresql() -> None:
     """Have PostgreSQL of the distribution; raises `CannotSetUp`."""
     if not (installed_version() or (install("postgresql") and installed_version())):
         raise CannotSetUp("PostgreSQL is missing. Install it (Debian: apt-get install postgresql).")
+
+
+def need_clamd() -> None:
+    """Have ClamAV's daemon of the distribution; raises `CannotSetUp`."""
+    if not (clamd_program() or (install("clamav-daemon") and clamd_program())):
+        raise CannotSetUp("clamd is missing. Install it (Debian: apt-get install clamav-daemon).")
 
 
 def _build(name: str, *, module: str) -> None:
@@ -128,6 +135,7 @@ def main() -> None:
         make(name)
     if not sys.argv[1:]:
         need_postgresql()
+        need_clamd()
 
 
 if __name__ == "__main__":

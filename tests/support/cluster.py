@@ -86,9 +86,9 @@ class Cluster:
 
 
 @contextmanager
-def new_cluster(folder: Path) -> Iterator[Cluster]:
-    """Databases, topics and a bucket of its own, the small university taken in; nothing runs."""
-    with own_places(folder / "var") as settings:
+def new_cluster(folder: Path, **given: object) -> Iterator[Cluster]:
+    """Databases, topics and a bucket of its own, the small university taken in; nothing runs. Settings may be given."""
+    with own_places(folder / "var", **given) as settings:
         system = ClusterSystem(settings)
         take_in(system, small_university())
         sign_in = system.identity.sessions.sign_in
@@ -98,7 +98,7 @@ def new_cluster(folder: Path) -> Iterator[Cluster]:
 
 
 @contextmanager
-def own_places(data_dir: Path) -> Iterator[Settings]:
+def own_places(data_dir: Path, **given: object) -> Iterator[Settings]:
     """Settings with databases, topics and a bucket of their own on the servers."""
     with (
         sole_use_of_topics(),
@@ -106,7 +106,12 @@ def own_places(data_dir: Path) -> Iterator[Settings]:
         own_bucket(address("s3")) as staging,
     ):
         yield server_settings_in(
-            data_dir, bus_url=address("kafka"), objects_url=objects, staging_url=staging, digest_window_seconds=0
+            data_dir,
+            bus_url=address("kafka"),
+            objects_url=objects,
+            staging_url=staging,
+            digest_window_seconds=0,
+            **given,
         )
 
 
