@@ -54,6 +54,9 @@ _INSPECTION = "tests/integration/test_inspection_api.py::"
 _AWAY = "tests/integration/test_remote_service.py::"
 _SERVERS = "tests/unit/test_server_processes.py::"
 _RESUMABLE = "services/submission/resumable/"
+_SCANNING = "services/submission/scanning/"
+_MALWARE = "tests/integration/test_malware.py::"
+_QUEUE = "tests/integration/test_scanning_queue.py::"
 _LEASES = "tests/integration/test_upload_leases.py::"
 _WORKER = "tests/integration/test_faust_worker.py::"
 _CORRECTIONS = "tests/integration/test_corrections.py::"
@@ -2213,5 +2216,83 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="        draft.unlink(missing_ok=True)\n",
         new="        draft.exists()\n",
         test="tests/integration/test_person_export.py::test_half_a_zip_is_none",
+    ),
+    Breakage(
+        name="malware: what is not clean is collected",
+        file="services/marking/scripts/handlers.py",
+        old="            required(content.check, only_clean=self.only_clean)\n",
+        new="",
+        test=_MALWARE + "test_malware_is_held_back_and_student_and_operations_are_told_once",
+    ),
+    Breakage(
+        name="malware: a version is not expected by the transaction of its receipt",
+        file="services/submission/service.py",
+        old="            also=[self.scans.expect] if self.scanning else (),\n",
+        new="",
+        test=_MALWARE + "test_malware_is_held_back_and_student_and_operations_are_told_once",
+    ),
+    Breakage(
+        name="malware: a scanner that is away makes the process not ready",
+        file="services/embedded.py",
+        old="        needed = [thread for thread in self.threads if thread not in self.scanners.values()]\n",
+        new="        needed = self.threads\n",
+        test=_MALWARE + "test_the_receipt_does_not_wait_for_a_scanner_that_is_away_and_the_tutor_does",
+    ),
+    Breakage(
+        name="malware: the same result is said again",
+        file=_SCANNING + "domain.py",
+        old="now=now) if changed else None\n",
+        new="now=now)\n",
+        test="tests/unit/test_scanning_rules.py::test_the_same_result_again_is_not_said_and_its_signatures_are_kept",
+    ),
+    Breakage(
+        name="malware: what the scanner passed over is taken for malware",
+        file=_SCANNING + "clamd.py",
+        old="        passed_over = name.startswith(_NOT_LOOKED_INTO)\n",
+        new="        passed_over = False\n",
+        test="tests/unit/test_clamd.py::test_what_an_answer_means",
+    ),
+    Breakage(
+        name="malware: an answer that is no verdict is taken for clean",
+        file=_SCANNING + "clamd.py",
+        old='    if words == "OK":\n',
+        new='    if not words.endswith("FOUND"):\n',
+        test="tests/unit/test_clamd.py::test_what_is_no_verdict_is_never_taken_for_clean",
+    ),
+    Breakage(
+        name="malware: who lost the lease has the last word",
+        file=_SCANNING + "store.py",
+        old="submission_id == submission_id, scan_table.c.holder == holder)\n",
+        new="submission_id == submission_id)\n",
+        test=_QUEUE + "test_what_one_has_in_hand_another_gets_when_the_lease_is_over_and_its_result_alone_counts",
+    ),
+    Breakage(
+        name="malware: signatures that changed change nothing",
+        file=_SCANNING + "handlers.py",
+        old="        if self.scanning.want_stale(signatures, self.rescan):\n            return True\n",
+        new="",
+        test=_MALWARE + "test_the_same_result_with_new_signatures_is_said_to_nobody",
+    ),
+    Breakage(
+        name="malware: nobody warns the tutor who has it",
+        file="services/marking/malware/handlers.py",
+        old="        tx.publish_each((word, fact) for word, fact in words if word)\n",
+        new="        list(words)\n",
+        test=_MALWARE + "test_new_signatures_find_what_a_tutor_has_and_later_ones_release_it",
+    ),
+    Breakage(
+        name="malware: the audit does not hold marking against what was said",
+        file="services/operations/reconciliation/handlers.py",
+        old="        report.violations.extend(scanned.check_outcomes_known(rulings, results, settling))\n",
+        new="",
+        test="tests/integration/test_operations_scans.py::test_a_damage_is_found",
+    ),
+    Breakage(
+        name="malware: a collection does not see what is found at that moment",
+        file="services/marking/malware/handlers.py",
+        old="        tx.lock(*work_ids)\n",
+        new="",
+        test=_AT_ONCE + "marking.py::test_malware_is_found_while_the_tutor_collects",
+        server="postgresql",
     ),
 )
