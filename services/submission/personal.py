@@ -13,6 +13,7 @@ from services.submission.catalogue.store import assignment_table, enrolment_tabl
 from services.submission.receipts.store import ruling_statement_table
 from services.submission.resumable.domain import OPEN
 from services.submission.resumable.store import piece_table, upload_table
+from services.submission.scanning.store import forget_scans, scan_table
 from services.submission.submissions.store import refusal_table, version_table
 from services.submission.upload.names import UNNAMED
 from shared.contracts import EnrolmentStatus
@@ -45,6 +46,7 @@ class SubmissionKeeps:
             "versions": sa.select(version_table).where(version_table.c.person_ref == person_ref),
             "handed_in_for_others": sa.select(*of_version).where(*by_person),
             "corrections": sa.select(ruling_statement_table).where(ruling_statement_table.c.work_id.in_(works)),
+            "scans": sa.select(scan_table).where(scan_table.c.work_id.in_(works)),
             "refusals": sa.select(refusal_table).where(refusal_table.c.person_ref == person_ref),
             "uploads": sa.select(upload_table).where(upload_table.c.person_ref == person_ref),
             "enrolments": sa.select(enrolment_table).where(enrolment_table.c.person_ref == person_ref),
@@ -73,7 +75,7 @@ class SubmissionKeeps:
             yield "an upload is under way: it ends by itself within seven days, or its student deletes it"
 
     def forget(self, person_refs: Sequence[str], tx: Transaction) -> None:
-        """The names of files, and the keys that clients chose."""
+        """The names of files, the keys that clients chose, and what was still to be scanned."""
         version, refusal, upload = version_table.c, refusal_table.c, upload_table.c
         named = sa.or_(version.file_name != UNNAMED, version.idempotency_key != version.submission_id)
         keyed = refusal.idempotency_key.is_not(None)
@@ -88,6 +90,7 @@ class SubmissionKeeps:
         )
         for statement in statements:
             tx.connection.execute(statement)
+        forget_scans(person_refs, tx)
 
     def clear(self, person_ref: str) -> bool:
         """Delete the files; False while the store lets one not go."""

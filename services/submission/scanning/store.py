@@ -14,6 +14,7 @@ from services.submission.tables import metadata
 from shared.columns import UtcDateTime
 from shared.contracts import SubmissionReceived
 from shared.database import Transaction, upsert
+from shared.messaging.tables import erased_person
 
 STEP = 500
 """How many rows one transaction makes or changes at the most."""
@@ -51,6 +52,7 @@ sa.Index(
     postgresql_where=_is_wanted,
 )
 
+_EXPECTED = ("submission_id", "work_id", "version", "arrived_at")
 _OF_VERSION = ("assignment_id", "presentation_id", "person_ref", "object_key", "object_version")
 _CHANGES = ("state", "state_since", "signatures", "finding", "wanted_at", "failures", "holder")
 
@@ -60,18 +62,19 @@ class ScanStore:
 
     def expect(self, received: SubmissionReceived, tx: Transaction) -> None:
         """The version is to be scanned at once."""
-        row = received.model_dump(include={"submission_id", "work_id", "version", "arrived_at"})
+        row = received.model_dump(include=set(_EXPECTED))
         self._add([row], tx)
 
     def adopt(self, after: int, tx: Transaction) -> int:
         """Expect those of the next versions beyond this position that nobody expects; the last position looked at.
 
-        0 when there are no more.
+        0 when there are no more. The files of who was erased are gone, or go.
         """
         c = version_table.c
-        page = sa.select(c.position, c.submission_id, c.work_id, c.version, c.arrived_at)
+        is_erased = c.person_ref.in_(sa.select(erased_person.c.person_ref)).label("is_erased")
+        page = sa.select(c.position, c.submission_id, c.work_id, c.version, c.arrived_at, is_erased)
         rows = tx.connection.execute(page.where(c.position > after).order_by(c.position).limit(STEP)).mappings().all()
-        self._add([{name: value for name, value in row.items() if name != "position"} for row in rows], tx)
+        self._add([{name: row[name] for name in _EXPECTED} for row in rows if not row["is_erased"]], tx)
         return rows[-1]["position"] if rows else 0
 
     def _add(self, rows: Sequence[Mapping[str, object]], tx: Transaction) -> None:
@@ -121,7 +124,7 @@ class ScanStore:
         """Want again what arrived since then and was scanned last with other signatures; how many, `STEP` at most."""
         c = scan_table.c
         stale = sa.select(c.submission_id).where(
-            c.arrived_at >= since, c.signatures != signatures, c.wanted_at.is_(None)
+            c.arrived_at >= since, c.signatures != signatures, c.wanted_at.is_(None), _has_file()
         )
         chosen = list(tx.connection.scalars(stale.order_by(c.arrived_at.desc()).limit(STEP)))
         return self._want(c.submission_id.in_(chosen), tx) if chosen else 0
@@ -135,13 +138,28 @@ class ScanStore:
         return self._want(scan_table.c.state == str(state), tx)
 
     def _want(self, chosen: sa.ColumnElement[bool], tx: Transaction) -> int:
-        wanted = sa.update(scan_table).where(chosen, scan_table.c.holder.is_(None)).values(wanted_at=tx.now, failures=0)
-        return tx.connection.execute(wanted).rowcount
+        wanted = sa.update(scan_table).where(chosen, scan_table.c.holder.is_(None), _has_file())
+        return tx.connection.execute(wanted.values(wanted_at=tx.now, failures=0)).rowcount
 
     def free_all(self, tx: Transaction) -> None:
         """Nobody is at any: those who were are gone."""
         held = sa.update(scan_table).where(scan_table.c.holder.is_not(None))
         tx.connection.execute(held.values(holder=None, wanted_at=tx.now))
+
+
+def forget_scans(person_refs: Sequence[str], tx: Transaction) -> None:
+    """Scan nothing of these persons any more: their files are deleted. What results there were, stay."""
+    own = sa.select(version_table.c.submission_id).where(version_table.c.person_ref.in_(person_refs))
+    of_them = scan_table.c.submission_id.in_(own)
+    tx.connection.execute(sa.delete(scan_table).where(of_them, scan_table.c.state == "scanning"))
+    tx.connection.execute(sa.update(scan_table).where(of_them, _is_wanted).values(wanted_at=None, holder=None))
+
+
+def _has_file() -> sa.ColumnElement[bool]:
+    """Whether the version is of nobody who was erased."""
+    erased = sa.select(erased_person.c.person_ref)
+    gone = (version_table.c.submission_id == scan_table.c.submission_id, version_table.c.person_ref.in_(erased))
+    return ~sa.exists().where(*gone)
 
 
 def _scan(row: sa.RowMapping) -> Scan:
