@@ -72,5 +72,6 @@ class System:
             callers=self.identity.callers,
             form_secret=self.platform.form_secret,
             ready=self.problems,
+            limits=self.platform.limits(self.submission.database),
             secure=self.platform.settings.is_secure,
         )

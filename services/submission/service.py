@@ -30,8 +30,9 @@ from services.submission.upload.handlers import OrphanSweep, Retaining
 from services.submission.upload.store import OrphanStore, Place
 from shared.clock import SystemClock
 from shared.contracts import MARKING
-from shared.housekeeping import Chore
+from shared.housekeeping import PRUNE_SECONDS, Chore
 from shared.migrations.history import History
+from shared.rates import Rates
 from shared.service import Service
 from shared.storage.port import Retention
 from shared.timers import Timers
@@ -133,6 +134,11 @@ class Submission:
                     run=lambda: platform.objects.sweep(older_than_seconds=SWEEP_SECONDS),
                 ),
                 *self._clearing(),
+                Chore(
+                    name="submission.rates",
+                    every_seconds=PRUNE_SECONDS,
+                    run=Rates(self.database, SystemClock()).forget,
+                ),
                 Chore(name="submission.orphans", every_seconds=ORPHANS_SECONDS, run=self.orphans.sweep),
             ],
             problems=self._problems,

@@ -134,6 +134,13 @@ look = sa.Table(
     sqlite_autoincrement=True,
 )
 
+spent = sa.Table(
+    "spent",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("until_us", sa.BigInteger, nullable=False, index=True),
+)
+
 timer = sa.Table(
     "timer",
     metadata,

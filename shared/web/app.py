@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from shared.errors import EtmaError, Unavailable
 from shared.web.callers import Callers
 from shared.web.envelope import Envelope
+from shared.web.limits import Limits, Unlimited, within_limits
 from shared.web.pages import STATIC, Pages
 from shared.web.problems import Problems
 from shared.web.rights import RIGHTS, Table
@@ -38,18 +39,24 @@ def create_app(
     form_secret: bytes,
     ready: Readiness,
     rights: Table = RIGHTS,
+    limits: Limits | None = None,
     secure: bool = False,
 ) -> FastAPI:
-    """The application; `ready` gives the name and the words of each part that is not well.
+    """The application; `ready` gives the name and the words of each part that is not well. None: there are no limits.
 
     `secure` keeps cookies from going over plain HTTP. Raises `NoRights` for a route that the table does not know.
     """
     app = FastAPI(
-        title="etma", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", dependencies=[Depends(guard)]
+        title="etma",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        dependencies=[Depends(guard), Depends(within_limits)],
     )
     app.state.callers = callers
     app.state.form_secret = form_secret
     app.state.rights = rights
+    app.state.limits = limits or Unlimited()
     app.state.secure = secure
     for router in routers:
         _require_rights(router, rights)
