@@ -23,6 +23,7 @@ from services.submission.resumable.handlers import Uploads
 from services.submission.resumable.leases import Leases
 from services.submission.resumable.store import UploadStore
 from services.submission.submissions import api, pages
+from services.submission.submissions.domain import Quota
 from services.submission.submissions.handlers import HandIn, RulingHandlers, Showing
 from services.submission.submissions.store import SubmissionStore
 from services.submission.submissions.views import SubmissionViews
@@ -75,6 +76,11 @@ class Submission:
             store=store,
             signer=self.key_ring,
             issuer=platform.settings.address,
+            quota=Quota(
+                versions=platform.settings.quota_versions,
+                size_bytes=platform.settings.quota_bytes,
+                uploads=platform.settings.quota_uploads,
+            ),
         )
         self.upload_store = UploadStore()
         checking = Checking(
