@@ -13,6 +13,7 @@ from shared.errors import EtmaError, Unavailable
 from shared.web.callers import Callers
 from shared.web.envelope import Envelope
 from shared.web.limits import Limits, Unlimited, within_limits
+from shared.web.openapi import describe
 from shared.web.pages import STATIC, Pages
 from shared.web.problems import Problems
 from shared.web.rights import RIGHTS, Table
@@ -61,6 +62,7 @@ def create_app(
     for router in routers:
         _require_rights(router, rights)
         app.include_router(router)
+    describe(app, rights)
     _dress(app, pages, ready)
     return app
 
