@@ -65,7 +65,9 @@ def serve(
         for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background has SIGINT ignored
             signal.signal(number, signal.default_int_handler)
         try:
-            server_of(system.app(), host=settings.host, port=settings.port).run()
+            server_of(
+                system.app(), host=settings.host, port=settings.port, trusted_proxies=settings.trusted_proxies
+            ).run()
         except KeyboardInterrupt:
             typer.echo("\nStopped. Everything is kept; the next start goes on from here.")
         finally:

@@ -77,5 +77,6 @@ class System:
             form_secret=self.platform.form_secret,
             ready=self.problems,
             remarks=self.remarks,
+            limits=self.platform.limits(self.submission.database),
             secure=self.platform.settings.is_secure,
         )

@@ -110,7 +110,9 @@ class _Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._asked_to_stop)
         doorway = Doorway(self._app_of_the_start())
-        http = HttpThread(doorway, host=self.settings.host, port=self.settings.port)
+        http = HttpThread(
+            doorway, host=self.settings.host, port=self.settings.port, trusted_proxies=self.settings.trusted_proxies
+        )
         http.start()
         log.info("role.started", service=self.blueprint.name, role=self.role, address=http.address)
         composed = self._compose()
@@ -186,6 +188,7 @@ def _app(role: str, platform: Platform, service: Service, problems: Callable[[],
         callers=platform.callers(service),
         form_secret=platform.form_secret,
         ready=problems,
+        limits=platform.limits(service.database),
         secure=platform.settings.is_secure,
     )
 

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Rejected
+from shared.rate import RATE_PATTERN
 
 MEANINGS = TypeAdapter(dict[str, str])
 
@@ -33,6 +34,13 @@ def _database_of(service: str) -> Any:  # noqa: ANN401 - as above
 
 def _place_of(service: str) -> Any:  # noqa: ANN401 - as above
     return Field(default="", description=f"where {service} answers, such as `http://127.0.0.1:8102`")
+
+
+def _limit_of(what: str, rate: str) -> Any:  # noqa: ANN401 - as above
+    """How often somebody may do something: so many in so many seconds."""
+    return Field(
+        default=rate, pattern=f"^({RATE_PATTERN})$", description=f"how often {what}: `NUMBER/SECONDS` or `off`"
+    )
 
 
 class Settings(BaseSettings):
@@ -103,6 +111,21 @@ class Settings(BaseSettings):
         ge=1,
         le=300,
         description="how old the news may be that somebody is still signed in, before identity is asked",
+    )
+    limit_sign_in: str = _limit_of("one address may begin to sign in or come back from it", "600/60")
+    limit_hand_in: str = _limit_of("one person may begin to hand in", "600/60")
+    limit_verify: str = _limit_of("one address may have receipts checked", "300/60")
+    limit_print: str = _limit_of("one person may have receipts made into a PDF", "60/60")
+    quota_versions: int = Field(
+        default=100, ge=1, le=100_000, description="how many versions one student may hand in for one assignment"
+    )
+    quota_bytes: int = Field(default=20 * 1024**3, ge=1, description="how many bytes these versions may have together")
+    quota_uploads: int = Field(
+        default=20, ge=1, le=1000, description="how many uploads of one student for one assignment may be under way"
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="proxies whose X-Forwarded-For is believed: addresses or networks with commas between them",
     )
     mail_domain: str = Field(default="etma.example.org", description="right side of Message-IDs and of the sender")
     settle_seconds: int = Field(

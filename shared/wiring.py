@@ -22,6 +22,8 @@ from shared.messaging.observed_ends import ObservedEnds
 from shared.messaging.tables import HISTORY as MESSAGING
 from shared.migrations.history import History
 from shared.migrations.migrate import migrate, require_migrated
+from shared.rate import rate_in
+from shared.rates import Rates
 from shared.service import Part, Service, problems_of
 from shared.settings import BadSettings, Settings
 from shared.simulation import check_time, claim_time
@@ -29,6 +31,7 @@ from shared.stepped_clock import SteppedClock
 from shared.storage.port import ObjectStore
 from shared.web.callers import Callers
 from shared.web.known_sessions import KnownSessions, elsewhere
+from shared.web.limits import CountedLimits, Limit, Limits
 from shared.web.pages import Pages
 from shared.web.remote_service import RemoteService
 from shared.web.remote_sessions import RemoteKeys, RemoteSessions
@@ -125,6 +128,11 @@ class Platform:
             services=self.service_tokens,
             known=KnownSessions(identity.renew, self.clock, elsewhere(self.settings.session_fresh_seconds)),
         )
+
+    def limits(self, database: Database) -> Limits:
+        """How often people may ask, counted in this database: the one that all replicas of a process share."""
+        allowed = {limit: rate_in(getattr(self.settings, f"limit_{limit}")) for limit in Limit}
+        return CountedLimits(Rates(database, SystemClock()), allowed)
 
     def remote(self, name: str, *, asked_by: str) -> RemoteService:
         """A service that runs elsewhere."""

@@ -26,9 +26,11 @@ from services.identity.provider.oidc import Client, Provider
 from services.identity.sessions import api, pages
 from services.identity.sessions.handlers import SessionPruning, Sessions
 from services.identity.sessions.store import SessionStore
+from shared.clock import SystemClock
 from shared.housekeeping import Chore
 from shared.migrations.history import History
 from shared.persons import PersonKeeper
+from shared.rates import Rates
 from shared.service import Service
 from shared.settings import Settings
 from shared.web.callers import Callers
@@ -84,7 +86,12 @@ class Identity:
             inspection=IdentityInspection(self.database, platform.log_ends(self.database)),
             persons=keeper,
             callers=self.callers,
-            chores=[Chore(name="identity.sessions", every_seconds=PRUNE_SECONDS, run=pruning.prune)],
+            chores=[
+                Chore(name="identity.sessions", every_seconds=PRUNE_SECONDS, run=pruning.prune),
+                Chore(
+                    name="identity.rates", every_seconds=PRUNE_SECONDS, run=Rates(self.database, SystemClock()).forget
+                ),
+            ],
         )
 
     def _end_elsewhere(self, provider: Provider | None, settings: Settings) -> Callable[[str], str | None] | None:

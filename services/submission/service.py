@@ -28,6 +28,7 @@ from services.submission.scanning.handlers import ScanDesk, Scanning, ScanningLo
 from services.submission.scanning.store import ScanStore
 from services.submission.scanning.views import ScanViews
 from services.submission.submissions import api, pages
+from services.submission.submissions.domain import Quota
 from services.submission.submissions.handlers import HandIn, RulingHandlers, Showing
 from services.submission.submissions.store import SubmissionStore
 from services.submission.submissions.views import SubmissionViews
@@ -35,9 +36,10 @@ from services.submission.upload.handlers import OrphanSweep, Retaining
 from services.submission.upload.store import OrphanStore, Place
 from shared.clock import SystemClock
 from shared.contracts import MARKING, PERSON
-from shared.housekeeping import Chore
+from shared.housekeeping import PRUNE_SECONDS, Chore
 from shared.migrations.history import History
 from shared.persons import PersonKeeper
+from shared.rates import Rates
 from shared.service import Service
 from shared.storage.port import Retention
 from shared.timers import Timers
@@ -87,6 +89,11 @@ class Submission:
             store=store,
             signer=self.key_ring,
             issuer=platform.settings.address,
+            quota=Quota(
+                versions=platform.settings.quota_versions,
+                size_bytes=platform.settings.quota_bytes,
+                uploads=platform.settings.quota_uploads,
+            ),
             also=[self.scans.expect] if self.scanning else (),
         )
         self.upload_store = UploadStore()
@@ -162,6 +169,11 @@ class Submission:
                 ),
                 *self._clearing(),
                 *self._adopting(),
+                Chore(
+                    name="submission.rates",
+                    every_seconds=PRUNE_SECONDS,
+                    run=Rates(self.database, SystemClock()).forget,
+                ),
                 Chore(name="submission.orphans", every_seconds=ORPHANS_SECONDS, run=self.orphans.sweep),
             ],
             problems=self._problems,

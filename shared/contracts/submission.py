@@ -57,6 +57,8 @@ class RefusalReason(FactEnum):
     WRONG_TYPE = "wrong_type"
     NAME_TOO_LONG = "name_too_long"
     PAPER_ONLY = "paper_only"
+    QUOTA = "quota"
+    """The student has handed in as much for this assignment as is kept."""
     UNKNOWN = "unknown"
 
 

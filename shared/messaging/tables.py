@@ -144,6 +144,13 @@ erased_person = sa.Table(
     sa.Column("cleared_at", UtcDateTime),
 )
 
+spent = sa.Table(
+    "spent",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("until_us", sa.BigInteger, nullable=False, index=True),
+)
+
 timer = sa.Table(
     "timer",
     metadata,

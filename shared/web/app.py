@@ -12,6 +12,8 @@ from fastapi.staticfiles import StaticFiles
 from shared.errors import EtmaError, Unavailable
 from shared.web.callers import Callers
 from shared.web.envelope import Envelope
+from shared.web.limits import Limits, Unlimited, within_limits
+from shared.web.openapi import describe
 from shared.web.pages import STATIC, Pages
 from shared.web.problems import Problems
 from shared.web.rights import RIGHTS, Table
@@ -39,24 +41,31 @@ def create_app(
     ready: Readiness,
     remarks: Readiness = dict,
     rights: Table = RIGHTS,
+    limits: Limits | None = None,
     secure: bool = False,
 ) -> FastAPI:
-    """The application; `ready` gives the name and the words of each part that is not well.
+    """The application; `ready` gives the name and the words of each part that is not well. None: there are no limits.
 
     `remarks` are such words about parts without which it is ready all the same.
 
     `secure` keeps cookies from going over plain HTTP. Raises `NoRights` for a route that the table does not know.
     """
     app = FastAPI(
-        title="etma", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", dependencies=[Depends(guard)]
+        title="etma",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        dependencies=[Depends(guard), Depends(within_limits)],
     )
     app.state.callers = callers
     app.state.form_secret = form_secret
     app.state.rights = rights
+    app.state.limits = limits or Unlimited()
     app.state.secure = secure
     for router in routers:
         _require_rights(router, rights)
         app.include_router(router)
+    describe(app, rights)
     _dress(app, pages, ready, remarks)
     return app
 

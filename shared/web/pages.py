@@ -63,7 +63,9 @@ def describe_size(size_bytes: int) -> str:
         return f"{size_bytes} bytes"
     if size_bytes < KILOBYTE**2:
         return f"{size_bytes / KILOBYTE:.0f} KB"
-    return f"{size_bytes / KILOBYTE**2:.1f} MB"
+    if size_bytes < KILOBYTE**3:
+        return f"{size_bytes / KILOBYTE**2:.1f} MB"
+    return f"{size_bytes / KILOBYTE**3:.1f} GB"
 
 
 def describe_state(state: str | datetime | None) -> str:

@@ -32,8 +32,12 @@ class Doorway:
         await self.app(scope, receive, send)
 
 
-def server_of(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
-    """The server as every process of ours runs it."""
+def server_of(app: ASGIApp, *, host: str, port: int, trusted_proxies: str = "") -> uvicorn.Server:
+    """The server as every process of ours runs it.
+
+    Whom a request comes from is said by the connection, and by X-Forwarded-For only when a proxy sends it that is
+    among `trusted_proxies`: addresses and networks with commas between them.
+    """
     config = uvicorn.Config(
         app,
         host=host,
@@ -43,6 +47,8 @@ def server_of(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
         lifespan="off",
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=trusted_proxies,
     )
     return uvicorn.Server(config)
 
@@ -50,9 +56,9 @@ def server_of(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
 class HttpThread:
     """Serves an application until it is stopped; port 0 takes a free one."""
 
-    def __init__(self, app: ASGIApp, *, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, *, host: str, port: int, trusted_proxies: str = "") -> None:
         self._wanted = f"{host}:{port}"
-        self._server = server_of(app, host=host, port=port)
+        self._server = server_of(app, host=host, port=port, trusted_proxies=trusted_proxies)
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     def start(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from shared.messaging.tables import outbox
 from shared.storage.file_store import FileStore
 from tests.support.databases import ManualClock, make_server_database
 from tests.support.interleaving import interleaved
+from tests.support.quota import QUOTA
 from tests.support.receipt_keys import signing_ring
 from tests.support.university import PDF
 
@@ -47,6 +49,7 @@ class Desk:
             store=SubmissionStore(),
             signer=signing_ring(folder / "keys", self.database),
             issuer="https://etma.example",
+            quota=QUOTA,
         )
         self.assignments = {each: self._assignment(each) for each in (TMA01, TMA02)}
 
@@ -152,6 +155,20 @@ def test_one_key_has_one_refusal(desk: Desk) -> None:
         assert [type(each) for each in (ends.first, ends.second)] == [Refused, Refused], ends
         assert len(desk.rows(refusal_table, student)) == 1
         assert desk.said(student) == [("SubmissionRefused", "1")]
+
+
+def test_of_two_at_once_for_the_last_place_one_is_handed_in(desk: Desk) -> None:
+    desk.hand_in.quota = replace(QUOTA, versions=2)
+
+    def scene(student: int) -> tuple[Callable[[], Accepted], Callable[[], Accepted]]:
+        desk.work(student, f"{student}-first")()
+        return desk.work(student, f"{student}a"), desk.work(student, f"{student}b")
+
+    for student, ends in interleaved(desk.database, scene):
+        assert sorted(type(each).__name__ for each in (ends.first, ends.second)) == ["Accepted", "Refused"], ends
+        rows = desk.rows(version_table, student)
+        assert sorted(row.version for row in rows) == [1, 2]
+        assert desk.objects_of(student) == {row.object_key for row in rows}
 
 
 def test_a_commit_whose_answer_was_lost_is_found_by_the_next_try(desk: Desk) -> None:

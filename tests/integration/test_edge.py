@@ -190,3 +190,12 @@ def test_an_outage_is_told_to_people_by_what_to_do_and_to_programs_by_what_it_is
     answer = town.hand_in(ANN)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert "MaxRetryError" in answer.json()["detail"]
+
+
+def test_a_body_that_is_no_text_is_said_so(town: Town) -> None:
+    path = "/api/v1/later-versions/x/answer"
+    sent = {**town.token("tutor", TUTOR), "content-type": "application/json"}
+    answer = town.client.post(path, content=b"\xff\xfe{", headers=sent)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_body")
+    document = town.client.get("/api/openapi.json").json()
+    assert "400" in document["paths"]["/api/v1/later-versions/{submission_id}/answer"]["post"]["responses"]

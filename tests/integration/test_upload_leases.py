@@ -41,6 +41,7 @@ from shared.messaging.tables import outbox
 from shared.timers import Timers, TimersLoop
 from tests.support.databases import ManualClock, make_database
 from tests.support.objects import FilledStore
+from tests.support.quota import QUOTA
 from tests.support.receipt_keys import signing_ring
 from tests.support.uploading import metadata_of, text_of
 
@@ -65,6 +66,7 @@ class Desk:
             store=SubmissionStore(),
             signer=signing_ring(folder, self.database),
             issuer="https://etma.example",
+            quota=QUOTA,
         )
         self.checking = Checking(
             leases=Leases(self.database, self.store), hand_in=hand_in, staging=self.staging, timers=Timers()

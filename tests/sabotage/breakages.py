@@ -2302,4 +2302,40 @@ BREAKAGES: tuple[Breakage, ...] = (
         new=".where(chosen, scan_table.c.holder.is_(None))\n",
         test="tests/integration/test_malware_erasure.py::test_new_signatures_look_for_no_file_that_was_erased",
     ),
+    Breakage(
+        name="limits: one more than the limit passes",
+        file="shared/rates.py",
+        old="where=end_us <= limit_us)",
+        new="where=end_us <= limit_us + share_us)",
+        test="tests/unit/test_rates.py::test_so_many_may_come_at_once_and_no_more",
+    ),
+    Breakage(
+        name="limits: an outage of the database turns people away",
+        file="shared/web/limits.py",
+        old="        except Unavailable as error:\n",
+        new="        except TimeoutError as error:\n",
+        test="tests/integration/test_limits.py::test_an_outage_of_the_database_is_no_limit",
+    ),
+    Breakage(
+        name="limits: what a client says of its address is believed",
+        file="shared/web/server.py",
+        old="        proxy_headers=bool(trusted_proxies),\n        forwarded_allow_ips=trusted_proxies,\n",
+        new="        proxy_headers=True,\n        forwarded_allow_ips='*',\n",
+        test="tests/integration/test_limits.py"
+        "::test_what_a_client_says_of_its_address_counts_only_from_a_proxy_that_is_trusted",
+    ),
+    Breakage(
+        name="quota: it is looked at before the first byte and not under the lock",
+        file="services/submission/submissions/handlers.py",
+        old="        self.quota.check(used, more_bytes=arrived.stored.size_bytes)\n",
+        new="",
+        test="tests/integration/test_quotas.py::test_of_two_uploads_for_one_place_one_is_handed_in_and_the_other_waits",
+    ),
+    Breakage(
+        name="openapi: a failure that rights bring is not said",
+        file="shared/web/openapi.py",
+        old="        statuses += [401, 403]\n",
+        new="        statuses += [401]\n",
+        test="tests/integration/test_openapi.py",
+    ),
 )

@@ -120,6 +120,9 @@ def local_path(wanted: str) -> str:
 
 
 def _is_loopback(request: Request) -> bool:
+    """Whether it comes from the machine itself, and no proxy on it says that it only passes it on."""
+    if request.headers.get("x-forwarded-for") or request.headers.get("forwarded"):
+        return False
     try:
         return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
     except ValueError:

@@ -13,6 +13,7 @@ from services.marking.later_versions.handlers import Answering
 from services.marking.later_versions.views import PAGE, QuestionLine, QuestionViews
 from shared.contracts import Band
 from shared.database import Database
+from shared.web.openapi import failures
 from shared.web.sessions import SignedIn, check_form
 
 After = Annotated[int, Query(ge=0, le=2**31 - 1)]
@@ -66,13 +67,13 @@ def routes(answering: Answering, views: QuestionViews, database: Database) -> AP
             questions=[QuestionOut.model_validate(line) for line in lines], next_after=more_after(lines)
         )
 
-    @router.get("/{submission_id}")
+    @router.get("/{submission_id}", responses=failures(404))
     def question(submission_id: str, tutor: SignedIn) -> QuestionOut:
         """One question, open or not."""
         with database.reading() as connection:
             return QuestionOut.model_validate(views.question(connection, submission_id, tutor.person_ref))
 
-    @router.post("/{submission_id}/answer")
+    @router.post("/{submission_id}/answer", responses=failures(404, 409))
     def answer(request: Request, submission_id: str, given: AnswerIn, tutor: SignedIn) -> QuestionOut:
         """Answer; the same answer again only answers, 409 after the other one or when a still later version came."""
         check_form(request, tutor, request.headers.get("x-csrf-token"))

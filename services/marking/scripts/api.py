@@ -6,7 +6,7 @@ import base64
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
@@ -16,6 +16,7 @@ from services.marking.scripts.handlers import Collecting
 from services.marking.scripts.views import Content, ScriptViews
 from shared.database import Database
 from shared.storage.port import ObjectStore
+from shared.web.openapi import content, failures
 from shared.web.sessions import SignedIn, check_form
 
 
@@ -69,7 +70,7 @@ def routes(collecting: Collecting, views: ScriptViews, database: Database, objec
         last = f"{lines[-1].assignment_id}/{lines[-1].work_id}" if lines else None
         return ScriptsOut(scripts=[ScriptOut.model_validate(line) for line in lines], next_after=last)
 
-    @router.post("/{work_id}/collection")
+    @router.post("/{work_id}/collection", responses=failures(404))
     def collect(request: Request, work_id: str, tutor: SignedIn) -> CollectedOut:
         """Freeze the version that will be marked; collecting again only answers.
 
@@ -84,22 +85,22 @@ def routes(collecting: Collecting, views: ScriptViews, database: Database, objec
             sha256=content.sha256,
         )
 
-    @router.get("/{work_id}/content")
-    def content(work_id: str, tutor: SignedIn) -> StreamingResponse:
+    @router.get("/{work_id}/content", response_class=Response, responses=content("*/*") | failures(404, 409))
+    def frozen(work_id: str, tutor: SignedIn) -> StreamingResponse:
         """The frozen version's bytes; 409 before collection."""
         return download(collecting.content(work_id, tutor.person_ref), objects)
 
     return router
 
 
-def download(content: Content, objects: ObjectStore) -> StreamingResponse:
+def download(found: Content, objects: ObjectStore) -> StreamingResponse:
     """The bytes as a file, with their hash (RFC 9530)."""
-    digest = base64.b64encode(bytes.fromhex(content.sha256)).decode()
+    digest = base64.b64encode(bytes.fromhex(found.sha256)).decode()
     headers = {
-        "content-disposition": f'attachment; filename="{content.file_name}"',
-        "content-length": str(content.size_bytes),
+        "content-disposition": f'attachment; filename="{found.file_name}"',
+        "content-length": str(found.size_bytes),
         "repr-digest": f"sha-256=:{digest}:",
     }
     return StreamingResponse(
-        objects.read(content.object_key, content.object_version), media_type=content.media_type, headers=headers
+        objects.read(found.object_key, found.object_version), media_type=found.media_type, headers=headers
     )

@@ -228,6 +228,10 @@ _REFUSALS: Mapping[RefusalReason, str] = {
     RefusalReason.WRONG_TYPE: "this type of file is not allowed for this assignment.",
     RefusalReason.NAME_TOO_LONG: "the name of the file is too long.",
     RefusalReason.PAPER_ONLY: "this assignment is handed in on paper.",
+    RefusalReason.QUOTA: (
+        "you have handed in as much for this assignment as may be handed in. All of that is kept. "
+        "If you need to hand in once more, ask your student support team."
+    ),
     RefusalReason.UNKNOWN: "the page of the assignment says what is allowed.",
 }
 

@@ -37,6 +37,7 @@ from services.submission.resumable.reception import Reception
 from services.submission.submissions.api import ReceiptOut
 from shared.contracts import Channel
 from shared.web.envelope import add_headers, lift_body_limit
+from shared.web.openapi import failures
 from shared.web.sessions import SAFE_METHODS, SignedIn, check_form
 from shared.web.tokens import Principal
 
@@ -79,7 +80,12 @@ def routes(uploads: Uploads) -> APIRouter:
     """What tus does not speak of: handing in what was uploaded."""
     router = APIRouter()
 
-    @router.post(ADDRESS + "/{upload_id}/confirm", status_code=201, tags=["submission"])
+    @router.post(
+        ADDRESS + "/{upload_id}/confirm",
+        status_code=201,
+        tags=["submission"],
+        responses=failures(404, 409, 410, 413, 415),
+    )
     def confirm(request: Request, upload_id: str, student: SignedIn) -> ReceiptOut:
         """Hand in what was uploaded, within 24 hours. Repeated, it gives the same receipt."""
         check_form(request, student, request.headers.get("x-csrf-token"))

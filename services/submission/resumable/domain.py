@@ -35,9 +35,6 @@ TO_CONFIRM = timedelta(hours=24)
 KEPT_ENDED = timedelta(days=30)
 """How long it is known what became of an upload."""
 
-MOST_OPEN = 20
-"""Uploads of one person for one assignment that are not at their end."""
-
 MOST_METADATA_CHARACTERS = 4096
 ALGORITHMS = ("sha1", "sha256", "sha512", "md5")
 

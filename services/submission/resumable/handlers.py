@@ -14,7 +14,6 @@ from services.submission.catalogue.domain import Assignment
 from services.submission.resumable.checking import LAPSE, Checking
 from services.submission.resumable.domain import (
     KEPT_UNFINISHED,
-    MOST_OPEN,
     BadHeader,
     Checksum,
     State,
@@ -33,7 +32,7 @@ from services.submission.resumable.reception import Reception
 from services.submission.submissions.domain import Attempt, Refused, check_content, check_name, too_large
 from services.submission.submissions.handlers import Accepted, Arrived, accepted_of, context_of
 from services.submission.upload.names import UNNAMED, clean_name
-from shared.contracts import Channel, UploadLapsed, work_id_of
+from shared.contracts import Channel, RefusalReason, UploadLapsed, work_id_of
 from shared.database import Transaction
 from shared.errors import NotFound
 from shared.killpoints import kill_point
@@ -86,6 +85,7 @@ class Uploads:
         assignment = self.hand_in.admit(attempt)
         with self.hand_in.recording_refusals(attempt, assignment):
             _check_announced(assignment, length=creation.length, file_name=file_name)
+            self.hand_in.quota.check(self.hand_in.used(attempt), more_bytes=creation.length)
         return self._begin(upload_id, attempt, assignment, creation, file_name)
 
     def receive(
@@ -129,7 +129,8 @@ class Uploads:
             with self.hand_in.recording_refusals(attempt, assignment), self._changing(upload) as (now, tx):
                 accepted = self._hand_in(now, attempt, assignment, tx)
         except Refused as refused:
-            self._refuse(upload, refused)
+            if refused.reason is not RefusalReason.QUOTA:  # which can be raised: until it lapses the file is here
+                self._refuse(upload, refused)
             raise
         kill_point("upload.confirmed")
         return accepted
@@ -171,9 +172,9 @@ class Uploads:
         work_id = work_id_of(attempt.assignment_id, attempt.person_ref)
         with self.database.transaction(context_of(attempt)) as tx:
             tx.lock(work_id)
-            if self.uploads.count_open(work_id, tx) >= MOST_OPEN:
-                detail = f"{MOST_OPEN} uploads for this assignment are not at their end. Hand one in, or delete one."
-                raise TooManyUploads(detail)
+            most = self.hand_in.quota.uploads
+            if self.uploads.count_open(work_id, tx) >= most:
+                raise TooManyUploads(f"{most} uploads for this assignment are not at their end. End one first.")
             upload = Upload(
                 upload_id=upload_id,
                 work_id=work_id,

@@ -20,6 +20,7 @@ from shared.contracts import Band, Channel
 from shared.database import Database
 from shared.errors import NotFound, Rejected
 from shared.web.envelope import lift_body_limit
+from shared.web.openapi import content, failures, file_in_a_form
 from shared.web.rights import Relation
 from shared.web.sessions import Reach, SignedIn, check_form
 from shared.web.tokens import Principal
@@ -92,7 +93,12 @@ def routes(hand_in: HandIn, showing: Showing, verification: Verification) -> API
 
 
 def _add_handing_in(router: APIRouter, hand_in: HandIn) -> None:
-    @router.post("/api/v1/assignments/{assignment_id}/submissions", status_code=201)
+    @router.post(
+        "/api/v1/assignments/{assignment_id}/submissions",
+        status_code=201,
+        responses=failures(400, 404, 409, 413, 415, 507),
+        openapi_extra=file_in_a_form(),
+    )
     async def submit(
         request: Request,
         assignment_id: str,
@@ -118,14 +124,22 @@ def _add_handing_in(router: APIRouter, hand_in: HandIn) -> None:
 
 
 def _add_receipts(router: APIRouter, showing: Showing, verification: Verification) -> None:
-    @router.get("/api/v1/submissions/{submission_id}/receipt")
+    @router.get(
+        "/api/v1/submissions/{submission_id}/receipt",
+        response_class=Response,
+        responses=content("application/jose") | failures(404),
+    )
     def receipt(submission_id: str, caller: SignedIn, reach: Reach) -> Response:
         """The receipt as signed: one line, a JWS in compact form."""
         row = showing.version(submission_id, caller, reach)
         headers = {"content-disposition": f'attachment; filename="{_name_of(row)}.jws"'}
         return Response(row.receipt + "\n", media_type="application/jose", headers=headers)
 
-    @router.get("/api/v1/submissions/{submission_id}/ruling")
+    @router.get(
+        "/api/v1/submissions/{submission_id}/ruling",
+        response_class=Response,
+        responses=content("application/jose") | failures(404),
+    )
     def ruling(submission_id: str, caller: SignedIn, reach: Reach) -> Response:
         """The signed ruling that corrected last what the receipt says of lateness: one line, a JWS in compact form."""
         row = showing.version(submission_id, caller, reach)
@@ -135,7 +149,11 @@ def _add_receipts(router: APIRouter, showing: Showing, verification: Verificatio
         headers = {"content-disposition": f'attachment; filename="{_name_of(row)}-ruling.jws"'}
         return Response(in_force.text + "\n", media_type="application/jose", headers=headers)
 
-    @router.get("/api/v1/submissions/{submission_id}/receipt.pdf")
+    @router.get(
+        "/api/v1/submissions/{submission_id}/receipt.pdf",
+        response_class=Response,
+        responses=content("application/pdf") | failures(404),
+    )
     def printed(submission_id: str, caller: SignedIn, reach: Reach) -> Response:
         """The receipt to print, tagged for screen readers, with the signed one attached."""
         row = showing.version(submission_id, caller, reach)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from services.submission.catalogue.domain import Assignment
 from services.submission.deadlines.domain import CutOff, rule
@@ -21,7 +21,12 @@ _STATUS = {
     RefusalReason.WRONG_TYPE: 415,
     RefusalReason.NAME_TOO_LONG: 422,
     RefusalReason.PAPER_ONLY: 409,
+    RefusalReason.QUOTA: 409,
 }
+
+
+FORM_BYTES: Final = 64 * 1024
+"""What a form may have around its file."""
 
 
 class Refused(Rejected):
@@ -42,6 +47,40 @@ class KeyReused(Rejected):
 
     code = "idempotency_key_reused"
     title = "This Idempotency-Key was used for something else"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Used:
+    """What a student has handed in for an assignment: how many versions, and their bytes together."""
+
+    versions: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quota:
+    """How much one student may hand in for one assignment, and have under way: all that has a number is here."""
+
+    versions: int
+    size_bytes: int
+    uploads: int
+    """Uploads that are not at their end."""
+
+    def check(self, used: Used, *, more_bytes: int) -> None:
+        """Raises `Refused` when one more version of so many bytes is more than is kept."""
+        if used.versions >= self.versions:
+            raise self._refusal(f"You have handed in {used.versions} of {self.versions} versions")
+        if used.size_bytes + more_bytes > self.size_bytes:
+            have = f"{_megabytes(used.size_bytes)} of {_megabytes(self.size_bytes)} MB"
+            raise self._refusal(f"Your versions have {have}, too much for {_megabytes(more_bytes)} MB more")
+
+    def _refusal(self, what: str) -> Refused:
+        advice = "If you need to hand in once more, ask your student support team."
+        return Refused(RefusalReason.QUOTA, f"{what}. Everything you handed in is kept. {advice}")
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / (1024 * 1024):,.2f}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +118,13 @@ def cut_off_of(assignment: Assignment) -> CutOff:
     )
 
 
-def check_before_reading(assignment: Assignment, attempt: Attempt, *, now: datetime) -> None:
+def check_before_reading(assignment: Assignment, attempt: Attempt, quota: Quota, used: Used, *, now: datetime) -> None:
     """Refuse what can be known before the first byte of the file; raises `Refused`."""
     check_open(assignment, now=now)
-    overhead_bytes = 64 * 1024
-    if attempt.announced_bytes is not None and attempt.announced_bytes > assignment.max_bytes + overhead_bytes:
+    at_least_bytes = max(0, (attempt.announced_bytes or 0) - FORM_BYTES)
+    if at_least_bytes > assignment.max_bytes:
         raise too_large(assignment)
+    quota.check(used, more_bytes=at_least_bytes)
 
 
 def check_open(assignment: Assignment, *, now: datetime) -> None:
@@ -94,10 +134,11 @@ def check_open(assignment: Assignment, *, now: datetime) -> None:
     check_in_time(assignment, arrived_at=now)
 
 
-def closed(assignment: Assignment, *, now: datetime) -> str | None:
+def closed(assignment: Assignment, quota: Quota, used: Used, *, now: datetime) -> str | None:
     """Why nothing can be handed in now, whatever it is, in words; None when something can."""
     try:
         check_open(assignment, now=now)
+        quota.check(used, more_bytes=1)
     except Refused as refused:
         return refused.detail
     return None

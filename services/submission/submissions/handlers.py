@@ -17,7 +17,9 @@ from services.submission.receipts.handlers import KeyRing
 from services.submission.submissions.domain import (
     Attempt,
     KeyReused,
+    Quota,
     Refused,
+    Used,
     check_before_reading,
     check_content,
     check_in_time,
@@ -125,6 +127,7 @@ class HandIn:
         store: SubmissionStore,
         signer: KeyRing,
         issuer: str,
+        quota: Quota,
         also: Sequence[AlsoRecord] = (),
     ) -> None:
         self.database = database
@@ -134,6 +137,7 @@ class HandIn:
         self.signer = signer
         self.issuer = issuer
         self.also = also
+        self.quota = quota
 
     def admit(self, attempt: Attempt) -> Assignment:
         """Authorise and check the limits before a byte is read.
@@ -149,8 +153,13 @@ class HandIn:
             raise NotFound(detail)
         if not retried:
             with self.recording_refusals(attempt, assignment):
-                check_before_reading(assignment, attempt, now=attempt.started_at)
+                check_before_reading(assignment, attempt, self.quota, self.used(attempt), now=attempt.started_at)
         return assignment
+
+    def used(self, attempt: Attempt) -> Used:
+        """What was handed in of this work so far."""
+        with self.database.reading() as connection:
+            return self.store.used(work_id_of(attempt.assignment_id, attempt.person_ref), connection)
 
     def _may_hand_in(self, connection: sa.Connection, attempt: Attempt, presentation_id: str) -> bool:
         reached = covers(attempt.scopes, presentation_id=presentation_id, person_ref=attempt.person_ref)
@@ -193,7 +202,7 @@ class HandIn:
         """Number, rule, sign, record and announce the version in this transaction.
 
         The same key with the same content gives the first receipt, and False; with other content raises `KeyReused`.
-        Raises `Refused` when it arrived too late.
+        Raises `Refused` when it arrived too late, or when it is more than is kept of one work.
         """
         tx.lock(work_id_of(attempt.assignment_id, attempt.person_ref))
         known = self.store.by_idempotency_key(attempt.submitted_by, attempt.idempotency_key, tx)
@@ -207,6 +216,8 @@ class HandIn:
         """None when the key was used for other work in the meantime."""
         assignment = self.catalogue.assignment(tx.connection, attempt.assignment_id) or arrived.assignment
         band = check_in_time(assignment, arrived_at=arrived.arrived_at)
+        used = self.store.used(work_id_of(attempt.assignment_id, attempt.person_ref), tx.connection)
+        self.quota.check(used, more_bytes=arrived.stored.size_bytes)
         return self._record(attempt, arrived, self._received(attempt, assignment, arrived, band, tx), tx)
 
     def _received(

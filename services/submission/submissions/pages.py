@@ -19,7 +19,7 @@ from services.submission.submissions.domain import KeyReused, Refused, closed, s
 from services.submission.submissions.handlers import HandIn
 from services.submission.submissions.views import SubmissionViews
 from services.submission.upload.multipart import BadUpload
-from shared.contracts import Channel
+from shared.contracts import Channel, work_id_of
 from shared.database import Database
 from shared.errors import NotFound
 from shared.web.pages import Pages
@@ -99,6 +99,7 @@ class StudentPages:
                 for version in self.views.versions_of(connection, student.person_ref)
                 if version.assignment_id == assignment_id
             ]
+            used = self.hand_in.store.used(work_id_of(assignment_id, student.person_ref), connection)
             waiting = self.waiting(connection, assignment_id, student.person_ref)
             checks = self.checks(connection, [version.submission_id for version in versions])
         return self.pages.render(
@@ -112,7 +113,9 @@ class StudentPages:
             checks=checks,
             key=str(uuid.uuid4()),
             problem=problem.get("detail"),
-            closed=closed(assignment, now=self.now()),
+            closed=closed(assignment, self.hand_in.quota, used, now=self.now()),
+            quota=self.hand_in.quota,
+            used=used,
         )
 
     def now(self) -> datetime:

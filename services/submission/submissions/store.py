@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.submission.submissions.domain import Used
 from services.submission.tables import metadata
 from services.submission.upload.domain import Receipted
 from shared.columns import UtcDateTime
@@ -81,6 +82,12 @@ class SubmissionStore:
         """The number of the work's latest version, 0 before the first."""
         query = sa.select(sa.func.max(version_table.c.version)).where(version_table.c.work_id == work_id)
         return tx.connection.execute(query).scalar() or 0
+
+    def used(self, work_id: str, connection: sa.Connection) -> Used:
+        """How much of this work there is."""
+        query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(version_table.c.size_bytes), 0))
+        versions, size_bytes = connection.execute(query.where(version_table.c.work_id == work_id)).one()
+        return Used(versions=versions, size_bytes=int(size_bytes))
 
     def by_idempotency_key(self, submitted_by: str, key: str, tx: Transaction) -> Any | None:  # noqa: ANN401 - a row
         """The version that was handed in under this key, as a row."""
