@@ -24,7 +24,7 @@ from shared.killpoints import kill_point
 from shared.messaging.consumer import HandlerTable
 from shared.messaging.tables import dead_letter, erased_person, look
 
-CLEAR_SECONDS = 10.0
+CLEAR_SECONDS = 2.0
 """How often it is looked whether something of an erased person is to be cleared."""
 
 CHUNK = 500

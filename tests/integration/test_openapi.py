@@ -162,13 +162,17 @@ def is_out_of_reach(answer: httpx.Response, world: World, role: str) -> bool:
     return any(name in answer.text and name not in asked for name in world.of_ben)
 
 
-def fuzz(world: World, operation: Any, role: str) -> None:
-    name = f"{operation.method.upper()} {operation.path}"
+def name_of(operation: Any) -> str:
+    return f"{operation.method.upper()} {operation.path}"
+
+
+def fuzz(world: World, operation: Any, role: str, *, examples: int = EXAMPLES) -> None:
+    name = name_of(operation)
     modes = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
     cases = st.one_of(operation.as_strategy(generation_mode=mode) for mode in modes)
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         derandomize="ETMA_TEST_EXAMPLES" not in os.environ,
         database=None,
         phases=[Phase.generate],
@@ -195,13 +199,27 @@ def test_whatever_anybody_sends_the_answer_is_one_that_the_document_knows(world:
 
 
 def test_everybody_who_may_gets_through_every_route(world: World) -> None:
-    """After the test above; it is this that makes that one worth anything."""
-    through = {(role, name) for role, name, status in world.statuses if status < 300}
+    """After the test above; it is this that makes that one worth anything. Who had no luck has some more tries."""
     for operation in world.operations():
-        name = f"{operation.method.upper()} {operation.path}"
-        rights = RIGHTS[name]
+        rights = RIGHTS[name_of(operation)]
         may = {NOBODY, *map(str, PEOPLE)} if rights is PUBLIC else set(map(str, rights or ()))
-        assert {role for role, passed in through if passed == name} == may, (
-            name,
-            [each for each in world.statuses.items() if each[0][1] == name],
+        for role in sorted(may - through(world, operation)):
+            ask_the_tutor_anew(world)
+            fuzz(world, operation, role, examples=10 * EXAMPLES)
+        assert through(world, operation) == may, (
+            name_of(operation),
+            [each for each in world.statuses.items() if each[0][1] == name_of(operation)],
         )
+
+
+def ask_the_tutor_anew(world: World) -> None:
+    """What students sent has superseded the version that the tutor could have chosen at first."""
+    later = world.town.hand_in(ANN, content=PDF + world.statuses.total().to_bytes(4)).json()
+    world.town.settle()
+    world.seeds["submission_id"].append(later["submission_id"])
+
+
+def through(world: World, operation: Any) -> set[str]:
+    """Who was answered with success."""
+    passed = name_of(operation)
+    return {role for role, name, status in world.statuses if name == passed and status < 300}
