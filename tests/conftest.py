@@ -12,7 +12,12 @@ from tests.support.databases import close_all
 
 
 def pytest_configure() -> None:
+    set_up_logs()
+
+
+def set_up_logs() -> None:
     """Tracebacks as lines: one in colours, as structlog makes it by itself, takes longer than most tests."""
+    structlog.reset_defaults()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -20,6 +25,13 @@ def pytest_configure() -> None:
             structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
         ]
     )
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """A test that opens a folder as a command does leaves no quieter logs to the next."""
+    yield
+    set_up_logs()
 
 
 @pytest.fixture(autouse=True)
