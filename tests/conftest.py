@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 import structlog
@@ -12,7 +14,13 @@ from tests.support.databases import close_all
 
 
 def pytest_configure() -> None:
+    """No logger keeps what it was set up with at its first use: another test sets it up otherwise."""
+    structlog.configure = partial(_configure_without_cache, structlog.configure)
     set_up_logs()
+
+
+def _configure_without_cache(configure: Callable[..., None], **given: Any) -> None:
+    configure(**{**given, "cache_logger_on_first_use": False})
 
 
 def set_up_logs() -> None:
