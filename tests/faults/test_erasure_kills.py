@@ -18,6 +18,7 @@ from tests.support.oulad import environment_of, etma
 from tests.support.persons import CONTENT, ERASURE_POINTS, FILE_NAME, ZEB, ref_of, traces_under, university
 from tests.support.university import TUTOR, running_town
 
+pytestmark = pytest.mark.long
 SECONDS = 60
 SETTINGS = {"ETMA_KEPT_DAYS": "0", "ETMA_DIGEST_WINDOW_SECONDS": "0"}
 IN_THE_COMMAND = ("person.checked", "identity.before_commit", "identity.committed", "persons.forgotten")

@@ -32,6 +32,7 @@ from tests.support.oulad import (
 from tests.support.processes import roles
 from tests.support.uploading import MEBIBYTE, UMA, UPLOAD_POINTS, Uploader, film_school, text_of
 
+pytestmark = pytest.mark.long
 SECONDS = 60
 LARGE, SMALL = 17 * MEBIBYTE, 1000
 MOMENTS = (
@@ -182,7 +183,6 @@ def test_what_one_process_began_another_goes_on_with(tmp_path: Path, dies: str, 
         assert (accepted.status_code, accepted.json()["sha256"]) == (201, hashlib.sha256(content).hexdigest())
 
 
-@pytest.mark.long
 def test_a_replay_by_tus_comes_to_the_same_end_over_kills_in_the_middle_of_uploads(tmp_path: Path) -> None:
     dataset, data_dir = small_dataset(tmp_path / "oulad"), tmp_path / "var"
     for point in UPLOAD_POINTS:
