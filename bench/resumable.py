@@ -6,7 +6,6 @@ second; its figure until the receipt has a third request, that hands in.
 
 from __future__ import annotations
 
-import base64
 import itertools
 import json
 import random
@@ -29,6 +28,7 @@ from deploy.servers.ports import HOST
 from shared.storage.s3_store import S3Store
 from tests.support.buckets import own_bucket
 from tests.support.servers import address
+from tests.support.uploading import metadata_of
 
 KB, MB = 1000, 1_000_000
 SMALL, CLIENTS, RUN_SECONDS = 100 * KB, 8, 3.0
@@ -76,8 +76,7 @@ def _ours(running: Line) -> TusServer:
     tokens = tokens_of(running.cluster.system)
 
     def headers(number: int) -> Mapping[str, str]:
-        said = {"assignment": ASSIGNMENT, "filename": "answer.pdf"}
-        metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in said.items())
+        metadata = metadata_of(assignment=ASSIGNMENT, filename="answer.pdf")
         return {"authorization": f"Bearer {tokens[number % len(tokens)]}", "upload-metadata": metadata}
 
     return TusServer(port=running.api.port, path="/api/v1/uploads", headers=headers, confirms=True)

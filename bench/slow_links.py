@@ -6,13 +6,13 @@ Each is a request whose bytes come once a second; TOKENS names a file with a stu
 from __future__ import annotations
 
 import asyncio
-import base64
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.world import ASSIGNMENT
 from deploy.servers.ports import HOST
+from tests.support.uploading import metadata_of
 
 MAGIC = b"%PDF-1.4\n"
 
@@ -33,7 +33,6 @@ async def _all(port: int, how_many: int, rate: int, seconds: int, tokens: Sequen
 
 
 async def _trickle(port: int, token: str, rate: int, seconds: int) -> None:
-    said = {"assignment": ASSIGNMENT, "filename": "answer.pdf"}
     lines = [
         "POST /api/v1/uploads HTTP/1.1",
         f"host: {HOST}:{port}",
@@ -42,7 +41,7 @@ async def _trickle(port: int, token: str, rate: int, seconds: int) -> None:
         f"upload-length: {rate * seconds}",
         f"content-length: {rate * seconds}",
         "content-type: application/offset+octet-stream",
-        f"upload-metadata: {','.join(f'{k} {base64.b64encode(v.encode()).decode()}' for k, v in said.items())}",
+        f"upload-metadata: {metadata_of(assignment=ASSIGNMENT, filename='answer.pdf')}",
     ]
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write("\r\n".join([*lines, "", ""]).encode() + MAGIC)

@@ -8,6 +8,7 @@ files, is cleared afterwards, again and again until it is done.
 from __future__ import annotations
 
 import base64
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,24 +36,23 @@ Row = Mapping[str, object]
 log = structlog.get_logger()
 
 
-class Keeps(Protocol):
-    """What a service says of itself; `person_ref` is a reference."""
+class Keeps(ABC):
+    """What a service says of itself; `person_ref` is a reference. What it does not say: it has none of that."""
 
+    @abstractmethod
     def queries(self, person_ref: str) -> Mapping[str, sa.Select[Any]]:
         """Its rows about this person, by kind."""
-        ...
 
-    def holds(self, person_ref: str, connection: sa.Connection, *, now: datetime) -> Iterable[str]:
+    def holds(self, person_ref: str, connection: sa.Connection, *, now: datetime) -> Iterable[str]:  # noqa: ARG002
         """Why this person may not be erased now, each as a clause with what to do or until when."""
-        ...
+        return ()
 
-    def forget(self, person_refs: Sequence[str], tx: Transaction) -> None:
+    def forget(self, person_refs: Sequence[str], tx: Transaction) -> None:  # noqa: B027 - there may be nothing to delete
         """Delete what rows have of them, but references; may be repeated."""
-        ...
 
-    def clear(self, person_ref: str) -> bool:
+    def clear(self, person_ref: str) -> bool:  # noqa: ARG002
         """Delete what is no row; may be repeated. True when nothing is left."""
-        ...
+        return True
 
 
 @dataclass(frozen=True, kw_only=True)

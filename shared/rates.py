@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from shared.clock import Clock
 from shared.database import Database
-from shared.housekeeping import STEP_ROWS
+from shared.housekeeping import PRUNE_SECONDS, STEP_ROWS, Chore
 from shared.messaging.tables import spent
 from shared.rate import Rate
 
@@ -65,6 +65,10 @@ class Rates:
         wait_us = 0 if passes else until_us + share_us - limit_us
         left = max(0, (limit_us - until_us) // share_us)
         return Answer(passes=passes, left=left, wait=timedelta(microseconds=wait_us))
+
+    def pruning(self) -> Chore:
+        """The chore that keeps the table small."""
+        return Chore(name=f"{self.database.source}.rates", every_seconds=PRUNE_SECONDS, run=self.forget)
 
     def forget(self) -> int:
         """Delete rows that say nothing any more, in one step; how many."""

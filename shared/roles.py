@@ -28,7 +28,7 @@ from shared.messaging.relay import Relay
 from shared.migrations.history import History
 from shared.observability.logs import configure_logs
 from shared.pace import Pace
-from shared.service import LoopThread, Part, Service, problems_of
+from shared.service import Loop, LoopThread, Part, Service, problems_of
 from shared.settings import BadSettings, Settings, load_settings
 from shared.timers import TimersLoop
 from shared.watch import Watch, watch_of_database
@@ -220,26 +220,25 @@ def _parts(role: str, platform: Platform, service: Service) -> Sequence[Part]:
         case "scanner":
             return [_scanner(service)]
         case "sender":
-            thread = LoopThread("sender", service.loops)
-            service.database.on_commit(thread.wake)
-            return [thread]
+            return [_woken("sender", service.loops, service)]
     return []
 
 
 def _scanner(service: Service) -> Part:
     if not service.scanning:
         raise BadSettings("ETMA_SCANNER_URL: say where the scanner is; without one there is nothing to do.")
-    thread = LoopThread("scanner", service.scanning)
-    service.database.on_commit(thread.wake)
-    return thread
+    return _woken("scanner", service.scanning, service)
 
 
 def _following(service: Service) -> list[Part]:
-    if not service.follow_up:
-        return []
-    thread = LoopThread("follow_up", service.follow_up)
+    return [_woken("follow_up", service.follow_up, service)] if service.follow_up else []
+
+
+def _woken(name: str, loops: Sequence[Loop], service: Service) -> Part:
+    """A thread that looks for work after each commit."""
+    thread = LoopThread(name, loops)
     service.database.on_commit(thread.wake)
-    return [thread]
+    return thread
 
 
 def _housekeeping(*chores: Chore) -> Part:

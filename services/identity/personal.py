@@ -14,11 +14,12 @@ from services.identity.sessions.store import session_table
 from shared.contracts import PersonRecorded, fact_type
 from shared.database import Transaction
 from shared.messaging.tables import outbox
+from shared.persons import Keeps
 
 _RECORDED = fact_type(PersonRecorded)
 
 
-class IdentityKeeps:
+class IdentityKeeps(Keeps):
     """See `shared.persons.Keeps`."""
 
     def queries(self, person_ref: str) -> Mapping[str, sa.Select[Any]]:
@@ -39,9 +40,6 @@ class IdentityKeeps:
         for table in (session_table, grant_table, person_table):
             tx.connection.execute(sa.delete(table).where(table.c.person_ref.in_(person_refs)))
         tx.connection.execute(sa.delete(outbox).where(*_said_of(person_refs)))
-
-    def clear(self, person_ref: str) -> bool:  # noqa: ARG002 - it keeps rows only
-        return True
 
 
 def _said_of(person_refs: Sequence[str]) -> Sequence[sa.ColumnElement[bool]]:

@@ -88,9 +88,7 @@ class Identity:
             callers=self.callers,
             chores=[
                 Chore(name="identity.sessions", every_seconds=PRUNE_SECONDS, run=pruning.prune),
-                Chore(
-                    name="identity.rates", every_seconds=PRUNE_SECONDS, run=Rates(self.database, SystemClock()).forget
-                ),
+                Rates(self.database, SystemClock()).pruning(),
             ],
         )
 

@@ -12,9 +12,10 @@ from services.marking.allocation.store import ruling_table, script_table
 from services.marking.later_versions.store import question_table
 from services.marking.tutors.store import assignment_table, member_table, person_table
 from shared.database import Transaction
+from shared.persons import Keeps
 
 
-class MarkingKeeps:
+class MarkingKeeps(Keeps):
     """See `shared.persons.Keeps`. A script that nobody has collected is held until `kept` after its cut-off."""
 
     def __init__(self, *, kept: timedelta) -> None:
@@ -46,6 +47,3 @@ class MarkingKeeps:
 
     def forget(self, person_refs: Sequence[str], tx: Transaction) -> None:
         tx.connection.execute(sa.delete(person_table).where(person_table.c.person_ref.in_(person_refs)))
-
-    def clear(self, person_ref: str) -> bool:  # noqa: ARG002 - it keeps rows only
-        return True

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,11 +15,12 @@ from services.notifier.obligations.handlers import Obligations
 from services.notifier.obligations.store import obligations
 from shared.chunks import in_chunks
 from shared.database import Database, Transaction
+from shared.persons import Keeps
 
 CHUNK = 500
 
 
-class NotifierKeeps:
+class NotifierKeeps(Keeps):
     """See `shared.persons.Keeps`. What an erased person was not told yet is not mailed any more."""
 
     def __init__(self, database: Database, *, owed: Obligations, going_out: DeliveryStore, channel: Channel) -> None:
@@ -35,9 +35,6 @@ class NotifierKeeps:
             "told": sa.select(obligations).where(obligations.c.person_ref == person_ref),
             "messages": sa.select(deliveries).where(deliveries.c.person_ref == person_ref),
         }
-
-    def holds(self, person_ref: str, connection: sa.Connection, *, now: datetime) -> Iterable[str]:  # noqa: ARG002
-        return ()
 
     def forget(self, person_refs: Sequence[str], tx: Transaction) -> None:
         tx.connection.execute(sa.delete(persons).where(persons.c.person_ref.in_(person_refs)))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
 from services.operations.pipeline.store import stages
 from services.operations.trail.store import events
-from shared.database import Transaction
+from shared.persons import Keeps
 
 
-class OperationsKeeps:
+class OperationsKeeps(Keeps):
     """See `shared.persons.Keeps`."""
 
     def queries(self, person_ref: str) -> Mapping[str, sa.Select[Any]]:
@@ -23,12 +22,3 @@ class OperationsKeeps:
             "trail": sa.select(events).where(sa.or_(events.c.person_ref == person_ref, events.c.work_id.in_(works))),
             "stages": sa.select(stages).where(stages.c.work_id.in_(works)),
         }
-
-    def holds(self, person_ref: str, connection: sa.Connection, *, now: datetime) -> Iterable[str]:  # noqa: ARG002
-        return ()
-
-    def forget(self, person_refs: Sequence[str], tx: Transaction) -> None:
-        """Nothing."""
-
-    def clear(self, person_ref: str) -> bool:  # noqa: ARG002 - it keeps rows only
-        return True

@@ -19,12 +19,13 @@ from services.submission.upload.names import UNNAMED
 from shared.contracts import EnrolmentStatus
 from shared.database import Database, Transaction
 from shared.killpoints import kill_point
+from shared.persons import Keeps
 from shared.storage.port import ObjectRetained, ObjectStore
 
 log = structlog.get_logger()
 
 
-class SubmissionKeeps:
+class SubmissionKeeps(Keeps):
     """See `shared.persons.Keeps`.
 
     Work is held until `kept` after the last cut-off of its presentation: until then it can be marked and asked about.

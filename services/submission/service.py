@@ -36,7 +36,7 @@ from services.submission.upload.handlers import OrphanSweep, Retaining
 from services.submission.upload.store import OrphanStore, Place
 from shared.clock import SystemClock
 from shared.contracts import MARKING, PERSON
-from shared.housekeeping import PRUNE_SECONDS, Chore
+from shared.housekeeping import Chore
 from shared.migrations.history import History
 from shared.persons import PersonKeeper
 from shared.rates import Rates
@@ -169,11 +169,7 @@ class Submission:
                 ),
                 *self._clearing(),
                 *self._adopting(),
-                Chore(
-                    name="submission.rates",
-                    every_seconds=PRUNE_SECONDS,
-                    run=Rates(self.database, SystemClock()).forget,
-                ),
+                Rates(self.database, SystemClock()).pruning(),
                 Chore(name="submission.orphans", every_seconds=ORPHANS_SECONDS, run=self.orphans.sweep),
             ],
             problems=self._problems,

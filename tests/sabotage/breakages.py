@@ -2334,7 +2334,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="quota: it is looked at before the first byte and not under the lock",
         file="services/submission/submissions/handlers.py",
-        old="        self.quota.check(used, more_bytes=arrived.stored.size_bytes)\n",
+        old="        self.quota.check(self._used(attempt, tx.connection), more_bytes=arrived.stored.size_bytes)\n",
         new="",
         test="tests/integration/test_quotas.py::test_of_two_uploads_for_one_place_one_is_handed_in_and_the_other_waits",
     ),

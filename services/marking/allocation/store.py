@@ -108,22 +108,18 @@ class ScriptStore:
 
     def correct(self, corrected: Sequence[LatenessCorrected], tx: Transaction) -> None:
         """Note how these versions stand to their cut-off now; of several corrections of one, the last counts."""
-        statement = (
-            sa.update(ruling_table)
-            .where(ruling_table.c.submission_id == sa.bindparam("which"))
-            .values(corrected_band=sa.bindparam("what"))
-        )
-        last = {fact.submission_id: str(fact.band) for fact in corrected}
-        tx.connection.execute(statement, [{"which": which, "what": what} for which, what in last.items()])
+        _note(ruling_table.c.corrected_band, {fact.submission_id: str(fact.band) for fact in corrected}, tx)
 
     def note_outcomes(self, outcomes: Mapping[str, str], tx: Transaction) -> None:
         """Note what the search for malware ended with last, by submission."""
-        statement = (
-            sa.update(ruling_table)
-            .where(ruling_table.c.submission_id == sa.bindparam("which"))
-            .values(scan_outcome=sa.bindparam("what"))
-        )
-        tx.connection.execute(statement, [{"which": which, "what": what} for which, what in outcomes.items()])
+        _note(ruling_table.c.scan_outcome, outcomes, tx)
+
+
+def _note(column: sa.Column[Any], values: Mapping[str, str], tx: Transaction) -> None:
+    """Write a value of each of these versions, by submission."""
+    which = ruling_table.c.submission_id == sa.bindparam("which")
+    statement = sa.update(ruling_table).where(which).values({column: sa.bindparam("what")})
+    tx.connection.execute(statement, [{"which": which, "what": what} for which, what in values.items()])
 
 
 def _script(row: sa.RowMapping) -> Script:

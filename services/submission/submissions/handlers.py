@@ -148,18 +148,22 @@ class HandIn:
             assignment = self.catalogue.assignment(connection, attempt.assignment_id)
             known = assignment is not None and self._may_hand_in(connection, attempt, assignment.presentation_id)
             retried = is_known_key(connection, attempt.submitted_by, attempt.idempotency_key)
+            used = self._used(attempt, connection)
         if assignment is None or not known:
             detail = "There is no such assignment among your modules."
             raise NotFound(detail)
         if not retried:
             with self.recording_refusals(attempt, assignment):
-                check_before_reading(assignment, attempt, self.quota, self.used(attempt), now=attempt.started_at)
+                check_before_reading(assignment, attempt, self.quota, used, now=attempt.started_at)
         return assignment
 
     def used(self, attempt: Attempt) -> Used:
         """What was handed in of this work so far."""
         with self.database.reading() as connection:
-            return self.store.used(work_id_of(attempt.assignment_id, attempt.person_ref), connection)
+            return self._used(attempt, connection)
+
+    def _used(self, attempt: Attempt, connection: sa.Connection) -> Used:
+        return self.store.used(work_id_of(attempt.assignment_id, attempt.person_ref), connection)
 
     def _may_hand_in(self, connection: sa.Connection, attempt: Attempt, presentation_id: str) -> bool:
         reached = covers(attempt.scopes, presentation_id=presentation_id, person_ref=attempt.person_ref)
@@ -216,8 +220,7 @@ class HandIn:
         """None when the key was used for other work in the meantime."""
         assignment = self.catalogue.assignment(tx.connection, attempt.assignment_id) or arrived.assignment
         band = check_in_time(assignment, arrived_at=arrived.arrived_at)
-        used = self.store.used(work_id_of(attempt.assignment_id, attempt.person_ref), tx.connection)
-        self.quota.check(used, more_bytes=arrived.stored.size_bytes)
+        self.quota.check(self._used(attempt, tx.connection), more_bytes=arrived.stored.size_bytes)
         return self._record(attempt, arrived, self._received(attempt, assignment, arrived, band, tx), tx)
 
     def _received(
