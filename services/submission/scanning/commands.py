@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -13,6 +14,9 @@ from services.submission.scanning.handlers import ScanDesk
 from shared.listing import print_rows
 
 OpenDesk = Callable[[], AbstractContextManager[ScanDesk]]
+SHOWN = ("submission_id", "version", "state_since", "finding", "failures")
+"""What people are shown of a scan; machines get all."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -31,7 +35,7 @@ def add_scans(app: typer.Typer, open_desk: OpenDesk) -> None:
         """List versions in one state, those that have been in it longest first; `finding` is the scanner's word."""
         with open_desk() as desk:
             found = desk.of_state(state, limit=limit)
-        print_rows(found, as_json=as_json)
+        print_rows(found if as_json else [_short(row) for row in found], as_json=as_json)
 
     @scans.command()
     def again(
@@ -48,3 +52,9 @@ def add_scans(app: typer.Typer, open_desk: OpenDesk) -> None:
         with open_desk() as desk:
             wanted = desk.again(submission_id) if state is None else desk.all_again(state)
         typer.echo(f"{wanted} to be scanned again.")
+
+
+def _short(row: Mapping[str, object]) -> dict[str, object]:
+    since = row["state_since"]
+    moment = since.strftime("%Y-%m-%d %H:%M UTC") if isinstance(since, datetime) else since
+    return {name: row[name] for name in SHOWN} | {"state_since": moment}
