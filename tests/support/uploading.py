@@ -207,8 +207,21 @@ class House:
         with self.system.submission.database.transaction() as tx:
             UploadStore().change(path.rpartition("/")[-1], tx, **{column: moment})
 
+    def is_held(self, path: str) -> bool:
+        """Whether a request writes it at this moment."""
+        with self.system.submission.database.reading() as connection:
+            upload = UploadStore().find(path.rpartition("/")[-1], connection)
+        return upload is not None and upload.holder is not None
+
     def staged(self) -> list[str]:
         return sorted(entry.key for entry in self.system.platform.staging.walk())
+
+    def wait_until_not_staged(self, path: str) -> None:
+        """Until nothing of an upload is in staging: its pieces go after it is ready."""
+        deadline = time.monotonic() + SECONDS
+        while any(key.startswith(path.rpartition("/")[-1]) for key in self.staged()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def content_of(self, submission_id: str) -> bytes:
         (row,) = (row for row in self.rows("submission", "versions") if row["submission_id"] == submission_id)
