@@ -142,9 +142,12 @@ class Uploader:
         return path
 
     def end_all(self) -> None:
-        """Terminate what was begun, so that there may be more."""
+        """Terminate what was begun, so that there may be more; a request that broke off may still be at it."""
+        deadline = time.monotonic() + SECONDS
         for path in self.begun:
-            self.send("DELETE", path, **PROTOCOL)
+            while self.send("DELETE", path, **PROTOCOL).status_code == 423:
+                assert time.monotonic() < deadline, path
+                time.sleep(0.02)
 
     def patch(self, path: str, content: Any, offset: int, **headers: str) -> httpx.Response:
         return self.send(
