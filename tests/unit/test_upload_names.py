@@ -23,6 +23,7 @@ from services.submission.upload.names import clean_name
         ("  essay.pdf ", "essay.pdf"),
         ("essay\0.pdf", "essay.pdf"),
         ("essay\r\n.pdf\t", "essay.pdf"),
+        ("essay\N{LINE SEPARATOR}1\N{PARAGRAPH SEPARATOR}.pdf", "essay1.pdf"),
         ("essay\N{RIGHT-TO-LEFT OVERRIDE}fdp.exe", "essayfdp.exe"),
         ("\N{RIGHT-TO-LEFT ISOLATE}essay\N{POP DIRECTIONAL ISOLATE}.pdf", "essay.pdf"),
         ("\N{CJK UNIFIED IDEOGRAPH-6587}.pdf", "\N{CJK UNIFIED IDEOGRAPH-6587}.pdf"),
@@ -38,4 +39,5 @@ def test_a_cleaned_name_is_clean_and_stays_so(raw: str) -> None:
     name = clean_name(raw)
     assert not {"/", "\\"} & set(name)
     assert all(unicodedata.category(char) != "Cc" for char in name)
+    assert len(name.splitlines()) <= 1
     assert clean_name(name) == name

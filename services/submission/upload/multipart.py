@@ -100,7 +100,7 @@ class MultipartFile:
             detail = "The form was sent in a way that cannot be read. Please send it again."
             raise BadUpload(detail)
         self._field = options[b"name"].decode("utf-8", "replace")
-        file_name = options.get(b"filename", b"").decode("utf-8", "replace")
+        file_name = _unescaped(options.get(b"filename", b"")).decode("utf-8", "replace")
         self._in_file = self._field == "file" and file_name != ""
         if file_name:
             self._file_begins(file_name)
@@ -134,6 +134,11 @@ class MultipartFile:
 
     def _body_ends(self) -> None:
         self._ended = True
+
+
+def _unescaped(file_name: bytes) -> bytes:
+    """As it was before the browser escaped what would end it (HTML Living Standard, multipart form data)."""
+    return file_name.replace(b"%22", b'"').replace(b"%0D", b"\r").replace(b"%0A", b"\n")
 
 
 def _boundary(content_type: str) -> bytes:
