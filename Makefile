@@ -52,9 +52,10 @@ sabotage: setup compiler ## Break one line at a time and see the named test turn
 	@CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m tests.sabotage.run
 
 .PHONY: acceptance
-acceptance: setup programs ## Replay the real data whole, with kills, and audit it: an hour at least, for a person to run
+acceptance: setup programs clients ## Replay the real data whole, with kills, and audit it; upload 1 GiB: an hour at least, for a person to run
 	@$(BIN)/python -m tests.acceptance.replays
 	@$(BIN)/python -m tests.acceptance.cluster
+	@$(BIN)/python -m tests.acceptance.large
 
 .PHONY: contracts
 contracts: setup ## Write the JSON Schemas and the AsyncAPI document anew

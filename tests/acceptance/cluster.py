@@ -36,14 +36,14 @@ LOOK_SECONDS = 0.5
 def main() -> int:
     """Replay, kill, audit; the complaints go to standard output."""
     dataset = real_dataset()
-    with tempfile.TemporaryDirectory(prefix="etma-acceptance-") as folder, _servers(Path(folder)) as broker:
+    with tempfile.TemporaryDirectory(prefix="etma-acceptance-") as folder, own_servers(Path(folder)) as broker:
         complaints = _accept(dataset, Path(folder) / "var", broker)
     sys.stdout.writelines(f"{complaint}\n" for complaint in complaints)
     return 1 if complaints else 0
 
 
 @contextmanager
-def _servers(folder: Path) -> Iterator[KafkaProcess]:
+def own_servers(folder: Path) -> Iterator[KafkaProcess]:
     """PostgreSQL, an object store and the broker that can be killed; the environment says where they are."""
     broker = KafkaProcess(folder / "kafka")
     servers = {"postgresql": PostgresProcess(folder / "postgresql"), "s3": MinioProcess(folder / "s3"), "kafka": broker}

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.setup.clients import node
-from tests.support.uploading import FILM, MEBIBYTE, UPLOADS, House, cluster_house, embedded_house, text_of
+from tests.support import javascript_client
+from tests.support.javascript_client import FILE_NAME, path_in
+from tests.support.uploading import MEBIBYTE, House, cluster_house, embedded_house, text_of
 
-CLIENTS = Path(__file__).parents[1] / "clients"
 PIECE = 5 * MEBIBYTE
-SECONDS = 120
 
 
 @pytest.fixture(scope="module", params=["embedded", pytest.param("cluster", marks=pytest.mark.cluster)])
 def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A system with one web process, or with two on real servers."""
-    if not (CLIENTS / "node_modules" / "tus-js-client").exists():
+    if not javascript_client.is_installed():
         pytest.fail("tus-js-client is not here: run `make clients`")
     make = embedded_house if request.param == "embedded" else cluster_house
     with make(tmp_path_factory.mktemp("house")) as house:
@@ -33,25 +30,13 @@ def upload(house: House, folder: Path, content: bytes, **more: object) -> dict[s
     """What the client says at its end."""
     file = folder / "film.txt"
     file.write_bytes(content)
-    asked = {
-        "endpoint": house.gateway + UPLOADS,
-        "token": house.student().token,
-        "file": str(file),
-        "metadata": {"assignment": FILM, "filename": "Fïlm ☃.txt", "filetype": "text/plain"},
-        **more,
-    }
-    command = [str(node()), "upload.mjs", json.dumps(asked)]
-    done = subprocess.run(command, cwd=CLIENTS, capture_output=True, text=True, check=False, timeout=SECONDS)
-    assert done.returncode == 0, done.stderr
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+    return javascript_client.upload(house, file, **more)
 
 
 def is_handed_in_whole(house: House, said: dict[str, Any], content: bytes) -> None:
-    assert "url" in said, said
-    student, path = house.student(), UPLOADS + said["url"].rpartition(UPLOADS)[-1]
+    student, path = house.student(), path_in(said)
     ready = student.wait_for(path, "ready")
-    assert (ready["sha256"], ready["file_name"]) == (hashlib.sha256(content).hexdigest(), "Fïlm ☃.txt")
+    assert (ready["sha256"], ready["file_name"]) == (hashlib.sha256(content).hexdigest(), FILE_NAME)
     accepted = student.confirm(path)
     assert accepted.status_code == 201
     assert house.content_of(accepted.json()["submission_id"]) == content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -169,9 +170,9 @@ class Uploader:
     def confirm(self, path: str) -> httpx.Response:
         return self.send("POST", f"{path}/confirm")
 
-    def wait_for(self, path: str, state: str) -> dict[str, Any]:
+    def wait_for(self, path: str, state: str, *, seconds: float = SECONDS) -> dict[str, Any]:
         """Until the upload is in this state."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + seconds
         while (found := self.get(path))["state"] != state:
             assert time.monotonic() < deadline, found
             time.sleep(0.02)
@@ -227,9 +228,18 @@ class House:
             time.sleep(0.02)
 
     def content_of(self, submission_id: str) -> bytes:
+        return b"".join(self._kept(submission_id))
+
+    def sha256_of(self, submission_id: str) -> str:
+        """Of what is kept, read piece by piece."""
+        digest = hashlib.sha256()
+        for piece in self._kept(submission_id):
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def _kept(self, submission_id: str) -> Iterator[bytes]:
         (row,) = (row for row in self.rows("submission", "versions") if row["submission_id"] == submission_id)
-        objects = self.system.platform.objects
-        return b"".join(objects.read(str(row["object_key"]), str(row["object_version"])))
+        return self.system.platform.objects.read(str(row["object_key"]), str(row["object_version"]))
 
     def rows(self, service: str, kind: str) -> list[dict[str, object]]:
         return self.system.inspections()[service].facts(kind)
