@@ -113,7 +113,7 @@ def _add_export(persons: typer.Typer, open_tools: OpenTools) -> None:
             tools.erasing.desk.looked(person_ref, what="export", actor=_actor())
             done = tools.export.write(person_ref, place, moment=f"{tools.now():%Y-%m-%d %H:%M} UTC")
         told = ", ".join(f"{count} rows of {name}" for name, count in done.rows.items())
-        typer.echo(f"{place}: {told}, {done.files} files with their receipts.")
+        typer.echo(f"{place}: {told}, {done.files} {'file' if done.files == 1 else 'files'} with receipts.")
         for path in done.missing:
             typer.echo(f"Not in the object store any more: {path}", err=True)
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile
+from typing import IO, Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from shared.errors import Conflict
 from shared.persons import Persons, Row
@@ -61,7 +62,7 @@ class Export:
             rulings: dict[str, str] = {}
             for name, service in self.services.items():
                 rows[name] = 0
-                with archive.open(f"{name}.ndjson", "w", force_zip64=True) as lines:
+                with _entry(archive, f"{name}.ndjson") as lines:
                     for row in service.rows(person_ref):
                         lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
                         rows[name] += 1
@@ -84,9 +85,16 @@ class Export:
         except ObjectMissing:
             yield path
             return
-        with archive.open(path, "w", force_zip64=True) as file:
+        with _entry(archive, path) as file:
             for piece in content:
                 file.write(piece)
+
+
+def _entry(archive: ZipFile, path: str) -> IO[bytes]:
+    """A file of the archive that is written piece by piece, of this moment: else it is one of 1980."""
+    entry = ZipInfo(path, date_time=time.localtime()[:6])
+    entry.compress_type = ZIP_DEFLATED
+    return archive.open(entry, "w", force_zip64=True)
 
 
 def _readme(person_ref: str, moment: str, services: Sequence[str], missing: Sequence[str]) -> str:

@@ -43,6 +43,7 @@ class Pages:
         self.environment.filters["moment"] = describe_moment
         self.environment.filters["since"] = lambda text: describe_moment(datetime.fromisoformat(text))
         self.environment.filters["size"] = describe_size
+        self.environment.filters["exact_size"] = describe_exactly
         self.environment.filters["state"] = describe_state
         self.environment.globals["demo"] = demo
         self.environment.globals["style_version"] = _digest(STATIC / "etma.css")
@@ -66,6 +67,12 @@ def describe_size(size_bytes: int) -> str:
     if size_bytes < KILOBYTE**3:
         return f"{size_bytes / KILOBYTE**2:.1f} MB"
     return f"{size_bytes / KILOBYTE**3:.1f} GB"
+
+
+def describe_exactly(size_bytes: int) -> str:
+    """A size for people who compare it, for example `58 KB (58213 bytes)`."""
+    about = describe_size(size_bytes)
+    return about if size_bytes < KILOBYTE else f"{about} ({size_bytes} bytes)"
 
 
 def describe_state(state: str | datetime | None) -> str:

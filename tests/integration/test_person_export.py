@@ -35,6 +35,7 @@ def export(town: Town, person_ref: str, place: Path) -> dict[str, bytes]:
     """The names and the bytes of what is in the zip."""
     person_tools_of(town.system).export.write(person_ref, place, moment=MOMENT)
     with ZipFile(place) as archive:
+        assert min(entry.date_time for entry in archive.infolist()) >= (2026, 1, 1, 0, 0, 0)
         return {name: archive.read(name) for name in archive.namelist()}
 
 

@@ -46,4 +46,4 @@ def checked_reason(reason: str, personal: Iterable[str | None]) -> str:
 def check_not_held(holds: Sequence[str]) -> None:
     """Raises `Held` with every reason."""
     if holds:
-        raise Held("Nothing was changed. " + "; ".join(holds) + ".")
+        raise Held("Nothing was changed: " + "; ".join(holds) + ".")

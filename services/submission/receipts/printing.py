@@ -17,7 +17,7 @@ import typst
 
 from services.submission.receipts.domain import Statement
 from shared.web.moments import describe_moment
-from shared.web.pages import describe_size, describe_state
+from shared.web.pages import describe_exactly, describe_state
 
 ATTACHED = "receipt.jws"
 ATTACHED_RULING = "ruling.jws"
@@ -105,7 +105,7 @@ def _facts(sheet: Sheet, *, name: str, title: str) -> list[dict[str, object]]:
         "Submission": claims["submission_id"],
         "Version": str(claims["version"]),
         "File name": name,
-        "Size": f"{describe_size(claims['size_bytes'])} ({claims['size_bytes']} bytes)",
+        "Size": describe_exactly(claims["size_bytes"]),
         "Upload began": moments["started_at"],
         "Arrived": moments["arrived_at"],
         "Confirmed": moments["confirmed_at"],
