@@ -2098,9 +2098,9 @@ BREAKAGES: tuple[Breakage, ...] = (
     ),
     Breakage(
         name="upload: a request is in memory as a whole",
-        file=_RESUMABLE + "domain.py",
-        old="PIECE_BYTES = 5 * 1024 * 1024\n",
-        new="PIECE_BYTES = 1024 * 1024 * 1024\n",
+        file=_RESUMABLE + "api.py",
+        old="        async for chunk in _chunks(request):\n",
+        new="        for chunk in [await request.body()]:\n",
         test="tests/integration/test_uploads.py"
         "::test_memory_does_not_grow_with_the_size_of_an_upload_that_can_be_resumed",
     ),
