@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+LOOK := shared/web/fetched/.set-up
 
 .DEFAULT_GOAL := help
 
@@ -13,13 +14,17 @@ run: setup ## Serve the whole system at http://127.0.0.1:8000 with the demo univ
 
 ##@ Work on it
 .PHONY: setup
-setup: $(STAMP) ## Make the environment in .venv (does nothing when it is there)
+setup: $(STAMP) $(LOOK) ## Make the environment in .venv and fetch the look of the pages (does nothing when they are there)
 
 $(STAMP): pyproject.toml requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "etma needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make environments here; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(LOOK): $(STAMP) deploy/assets/package-lock.json deploy/setup/assets.py deploy/setup/npm.py
+	@$(BIN)/python -m deploy.setup.assets
 	@touch $@
 
 .PHONY: check
@@ -81,7 +86,7 @@ lock: setup ## Write requirements/ anew from pyproject.toml
 
 .PHONY: clean
 clean: ## Remove the environment and caches; data in var/ stays
-	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	@rm -rf $(VENV) build shared/web/fetched .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
 ##@ Real servers
 .PHONY: test-cluster

@@ -34,6 +34,7 @@ from shared.timers import TimersLoop
 from shared.watch import Watch, watch_of_database
 from shared.web import inspection_api, persons_api
 from shared.web.app import create_app, health_app, waiting_app
+from shared.web.brand import brand_of
 from shared.web.pages import Pages
 from shared.web.server import Doorway, HttpThread
 from shared.wiring import Platform
@@ -127,7 +128,8 @@ class _Process:
     def _app_of_the_start(self) -> ASGIApp:
         if self.role != "api":
             return health_app(lambda: self.waits)
-        return waiting_app(lambda: self.waits, Pages(self.blueprint.templates, demo=self.settings.demo))
+        pages = Pages(self.blueprint.templates, demo=self.settings.demo, brand=brand_of(self.settings))
+        return waiting_app(lambda: self.waits, pages)
 
     def _asked_to_stop(self, _number: int, _frame: object) -> None:
         """End soon, and in time whatever happens: the database knows where everything was."""

@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     rescan_days: int = Field(
         default=90, ge=0, description="for how many days after its arrival work is scanned anew when signatures change"
     )
+    brand_name: str = Field(default="etma assignments", min_length=1, description="what pages call the service")
+    brand_colour: str = Field(default="#123f5c", description="the colour of the pages' head, under white text")
     operations_mail: str = Field(default="", description="where operations staff get mail; empty: none")
     identity_url: str = _place_of("identity")
     submission_url: str = _place_of("submission")

@@ -29,6 +29,7 @@ from shared.settings import BadSettings, Settings
 from shared.simulation import check_time, claim_time
 from shared.stepped_clock import SteppedClock
 from shared.storage.port import ObjectStore
+from shared.web.brand import brand_of
 from shared.web.callers import Callers
 from shared.web.known_sessions import KnownSessions, elsewhere
 from shared.web.limits import CountedLimits, Limit, Limits
@@ -67,7 +68,7 @@ class Platform:
         self.service_tokens = ServiceTokens(load_or_create_key(settings.keys / "service.json"), self.clock)
         self.form_secret = load_or_create_secret(settings.keys / "forms.secret")
         self.receipt_keys = KeyFolder(settings.keys, "receipt")
-        self.pages = Pages(templates, demo=settings.demo)
+        self.pages = Pages(templates, demo=settings.demo, brand=brand_of(settings))
         self._databases: list[Database] = []
         self._remotes: list[RemoteService] = []
 

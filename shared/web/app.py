@@ -7,29 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from fastapi.staticfiles import StaticFiles
 
 from shared.errors import EtmaError, Unavailable
 from shared.web.callers import Callers
 from shared.web.envelope import Envelope
 from shared.web.limits import Limits, Unlimited, within_limits
 from shared.web.openapi import describe
-from shared.web.pages import STATIC, Pages
+from shared.web.pages import Pages
 from shared.web.problems import Problems
 from shared.web.rights import RIGHTS, Table
 from shared.web.sessions import guard
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 Readiness = Callable[[], Mapping[str, str]]
-
-
-class CachedForEver(StaticFiles):
-    """Files whose address changes with their content."""
-
-    def file_response(self, *args: object, **kwargs: object) -> Response:
-        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
-        response.headers["cache-control"] = "public, max-age=31536000, immutable"
-        return response
 
 
 def create_app(
@@ -113,7 +103,7 @@ def waiting_app(ready: Readiness, pages: Pages) -> FastAPI:
 def _dress(app: FastAPI, pages: Pages, ready: Readiness, remarks: Readiness = dict) -> None:
     """Give it what all that people look at have: health, the looks, failures in one form, and the envelope."""
     app.include_router(_health(ready, remarks))
-    app.mount("/static", CachedForEver(directory=STATIC), name="static")
+    app.add_route("/static/{file}", pages.assets.answer, methods=["GET"])
     problems = Problems(pages)
     problems.handle(app)
     app.add_middleware(Envelope, failed=problems.unknown)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,11 +10,12 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from shared.web.assets import Assets
+from shared.web.brand import BRAND, Brand
 from shared.web.moments import describe_moment
 from shared.web.sessions import form_token, quiet_principal_of
 
 HERE = Path(__file__).parent
-STATIC = HERE / "static"
 KILOBYTE = 1024
 
 _STATES = {
@@ -30,9 +30,13 @@ _STATES = {
 
 
 class Pages:
-    """Templates of the shell and of each service; a template is named `<service>/<page>.html`."""
+    """Templates of the shell and of each service; a template is named `<service>/<page>.html`.
 
-    def __init__(self, folders: Sequence[Path], *, demo: bool) -> None:
+    Raises `BadSettings` for a colour under which nobody could read, and `AssetsMissing`.
+    """
+
+    def __init__(self, folders: Sequence[Path], *, demo: bool, brand: Brand = BRAND) -> None:
+        self.assets = Assets(brand)
         self.environment = Environment(
             loader=FileSystemLoader([HERE / "templates", *folders]),
             autoescape=True,
@@ -46,7 +50,8 @@ class Pages:
         self.environment.filters["exact_size"] = describe_exactly
         self.environment.filters["state"] = describe_state
         self.environment.globals["demo"] = demo
-        self.environment.globals["style_version"] = _digest(STATIC / "etma.css")
+        self.environment.globals["brand"] = brand
+        self.environment.globals["asset"] = self.assets.address
 
     def render(self, request: Request, name: str, *, status_code: int = 200, **context: object) -> HTMLResponse:
         """The page as an answer; templates always have `principal` and `csrf_token`."""
@@ -78,7 +83,3 @@ def describe_exactly(size_bytes: int) -> str:
 def describe_state(state: str | datetime | None) -> str:
     """A state in words."""
     return _STATES.get(str(state), str(state).replace("_", " ").capitalize())
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

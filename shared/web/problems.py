@@ -45,7 +45,7 @@ _OF_HTTP = {
         title="What was sent cannot be read",
         detail="Nothing was done. Send JSON in UTF-8 where JSON is taken, or the form as it was given.",
     ),
-    404: Problem(status=404, code="not_found", title="Not Found", detail="There is no such page."),
+    404: Problem(status=404, code="not_found", title="Page not found", detail="There is no such page."),
     405: Problem(status=405, code="method_not_allowed", title="Method Not Allowed", detail="This cannot be done here."),
     413: Problem(
         status=413,

@@ -70,7 +70,7 @@ def test_everybody_who_sees_the_ruling_sees_the_one_in_force(town: Town) -> None
     accepted = town.hand_in(ANN).json()
     town.settle()
     move(town, days=LONG_AGO)
-    assert "version 1, late" in main_of(town.get("/work", "student", ANN).text)
+    assert "Version 1, late" in main_of(town.get("/work", "student", ANN).text)
     receipt = main_of(town.get(f"/receipts/{accepted['submission_id']}", "student", ANN).text)
     assert "Ruling at issue On time Ruling now Late: the cut-off was moved." in receipt
     script = main_of(town.get(f"/tutor/scripts/{accepted['work_id']}", "tutor", TUTOR).text)

@@ -2366,4 +2366,25 @@ BREAKAGES: tuple[Breakage, ...] = (
         new='options.get(b"filename", b"")',
         test="tests/integration/test_file_names.py::test_a_name_is_shown_as_what_is_left_of_it",
     ),
+    Breakage(
+        name="look: the style sheet brings the font of others",
+        file="deploy/setup/assets.py",
+        old='_NOT_OURS = ("GDS Transport", "@font-face", "url(")',
+        new="_NOT_OURS = ()",
+        test="tests/unit/test_assets.py::test_the_style_sheet_is_made_neutral_or_not_used",
+    ),
+    Breakage(
+        name="look: what another release asks for is kept for ever",
+        file="shared/web/assets.py",
+        old='kept = FOR_EVER if asset else "no-cache"',
+        new="kept = FOR_EVER",
+        test="tests/unit/test_assets.py::test_a_page_of_another_release_gets_what_there_is_and_does_not_keep_it",
+    ),
+    Breakage(
+        name="look: any colour is under white text",
+        file="shared/web/brand.py",
+        old="if contrast_with_white(self.colour) < LEAST_CONTRAST:",
+        new="if contrast_with_white(self.colour) < 0:",
+        test="tests/unit/test_assets.py::test_a_colour_under_which_nobody_could_read_is_refused",
+    ),
 )

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from deploy.setup.clients import node
+from deploy.setup.npm import node
 from tests.support.uploading import FILM, UPLOADS, House
 
 CLIENTS = Path(__file__).parents[1] / "clients"
