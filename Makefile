@@ -62,6 +62,10 @@ acceptance: setup programs clients ## Replay the real data whole, with kills, an
 	@$(BIN)/python -m tests.acceptance.cluster
 	@$(BIN)/python -m tests.acceptance.large
 
+.PHONY: screenshots
+screenshots: setup browser ## Pictures of the pages in their states, in build/screenshots, to be looked at
+	@CHROMIUM=$$(cat $(VENV)/browser) $(BIN)/python -m tests.browser.screenshots
+
 .PHONY: contracts
 contracts: setup ## Write the JSON Schemas and the AsyncAPI document anew
 	@$(BIN)/python -m shared.contracts.generate
