@@ -103,7 +103,7 @@ bench: setup programs $(if $(ETMA_TEST_KAFKA),,images) ## Measure it beside a ba
 	@$(BIN)/python -m tests.support.containers $(BIN)/python -m bench
 
 .PHONY: faults
-faults: setup compiler programs $(if $(ETMA_TEST_KAFKA),,images) ## Kill servers and processes, cut the power, and print what became of the work
+faults: setup compiler clients programs $(if $(ETMA_TEST_KAFKA),,images) ## Kill servers and processes, cut the power, and print what became of the work
 	@CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m tests.support.containers $(BIN)/python -m pytest tests/faults -n 2 --dist loadfile
 
 .PHONY: images

@@ -37,7 +37,7 @@ def by_tuspy(house: House, student: Uploader, file: Path) -> str:
 
 def by_javascript(house: House, student: Uploader, file: Path) -> str:
     """In one request, as is its default; the upload's path."""
-    return javascript_client.path_in(javascript_client.upload(house, file, seconds=SECONDS))
+    return javascript_client.path_in(javascript_client.upload(house.gateway, student.token, file, seconds=SECONDS))
 
 
 CLIENTS: dict[str, Client] = {"tuspy": by_tuspy, "tus-js-client": by_javascript}

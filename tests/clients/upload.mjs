@@ -1,6 +1,7 @@
 // Uploads a file by tus-js-client: node upload.mjs '{"endpoint": …, "token": …, "file": …, "metadata": {…}, …}'.
 // Prints {"url", "requests"} at the end, or {"status", "body"} when the server refuses. `stopAt` gives up after so many
-// bytes and then begins a second time, as another program that knows the address would.
+// bytes and then begins a second time, as another program that knows the address would. With `patient` it tries again for
+// a minute whatever the failure, as its own rules say; else it takes every answer but 423 for an end.
 import { createReadStream, statSync } from 'node:fs'
 import { Upload } from 'tus-js-client'
 
@@ -21,9 +22,9 @@ function upload(more) {
       uploadSize: size,
       chunkSize: asked.chunkSize ?? (size || 1),
       uploadDataDuringCreation: asked.withCreation ?? false,
-      retryDelays: [0, 200, 1000, 3000],
+      retryDelays: asked.patient ? Array(60).fill(1000) : [0, 200, 1000, 3000],
       onAfterResponse: () => { requests += 1 },
-      onShouldRetry: (error) => (error.originalResponse?.getStatus() ?? 423) === 423,
+      ...(asked.patient ? {} : { onShouldRetry: (error) => (error.originalResponse?.getStatus() ?? 423) === 423 }),
       onError: failed,
       onSuccess: () => done(current.url),
       onChunkComplete: async (_, accepted) => {

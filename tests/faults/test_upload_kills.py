@@ -7,19 +7,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+from tusclient.client import TusClient
 
 from deploy.servers.ports import free_port
 from services.intake.catalogue import take_in
 from services.opening import opened_or_new
+from tests.support import javascript_client
 from tests.support.cluster import new_cluster
 from tests.support.databases import settings_in
+from tests.support.gateway import served_gateway
+from tests.support.javascript_client import path_in
 from tests.support.oulad import (
     assert_audit_clean,
     assert_whole,
@@ -30,7 +35,7 @@ from tests.support.oulad import (
     small_dataset,
 )
 from tests.support.processes import roles
-from tests.support.uploading import MEBIBYTE, UMA, UPLOAD_POINTS, Uploader, film_school, text_of
+from tests.support.uploading import FILM, MEBIBYTE, UMA, UPLOAD_POINTS, UPLOADS, Uploader, film_school, text_of
 
 pytestmark = pytest.mark.long
 SECONDS = 60
@@ -141,6 +146,78 @@ def assert_audit_is_clean(server: Server) -> None:
     while (audit := etma("audit", "--settled", data_dir=server.data_dir, environment={})).returncode == 1:
         assert time.monotonic() < deadline, audit.stdout
     assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+def by_tuspy(address: str, student: Uploader, file: Path) -> str:
+    """One request for all, tried again each second; the upload's path."""
+    client = TusClient(address + UPLOADS, headers=student.authorization)
+    metadata = {"assignment": FILM, "filename": file.name, "filetype": "text/plain"}
+    with file.open("rb") as stream:
+        uploader = client.uploader(file_stream=stream, metadata=metadata, retries=SECONDS, retry_delay=1)
+        uploader.upload()
+    return UPLOADS + str(uploader.url).rpartition(UPLOADS)[-1]
+
+
+def by_javascript(address: str, student: Uploader, file: Path) -> str:
+    return path_in(javascript_client.upload(address, student.token, file, patient=True))
+
+
+Client = Callable[[str, Uploader, Path], str]
+CLIENTS = pytest.mark.parametrize("client", [by_tuspy, by_javascript])
+
+
+@pytest.mark.sqlite
+@CLIENTS
+@pytest.mark.parametrize(("size_bytes", "moment"), [each for each in MOMENTS if each[1] != "upload.confirmed"])
+def test_a_client_goes_on_by_itself(
+    server: Server, uma: Uploader, tmp_path: Path, client: Client, size_bytes: int, moment: str
+) -> None:
+    """Nobody helps it: the server is killed and started anew while it uploads."""
+    file = tmp_path / "film.txt"
+    file.write_bytes(text_of(size_bytes))
+    server.start(ETMA_KILL_POINT=moment)
+    with ThreadPoolExecutor() as thread:
+        uploading = thread.submit(client, server.address, uma, file)
+        server.dies()
+        server.start()
+        path = uploading.result(SECONDS)
+    is_handed_in(uma, path, file)
+    assert_audit_is_clean(server)
+
+
+def is_handed_in(student: Uploader, path: str, file: Path) -> None:
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert student.wait_for(path, "ready")["sha256"] == sha256
+    accepted = student.confirm(path)
+    assert (accepted.status_code, accepted.json()["sha256"]) == (201, sha256)
+
+
+@pytest.mark.cluster
+@CLIENTS
+@pytest.mark.parametrize("moment", ["upload.piece_durable:2", "upload.piece_noted:2"])
+def test_a_client_goes_on_by_itself_with_another_process(tmp_path: Path, client: Client, moment: str) -> None:
+    """On real servers, behind a gateway: it ends at the other web process, or at the one that was started anew."""
+    file = tmp_path / "film.txt"
+    file.write_bytes(text_of(LARGE))
+    names = ("identity.api", "submission.api", "submission.api.2", "submission.timers")
+    with new_cluster(tmp_path) as cluster, roles(cluster.environment, *names) as running:
+        take_in(cluster.system, film_school())
+        token = cluster.system.identity.sessions.sign_in(role="student", identifier=UMA)
+        for role in running.values():
+            role.wait_until_ready()
+        dying = running["submission.api"]
+        dying.kill()
+        dying.start(ETMA_KILL_POINT=moment)
+        dying.wait_until_ready()
+        running["submission.api.2"].kill()
+        with served_gateway(running) as address, ThreadPoolExecutor() as thread:
+            student = Uploader([running["submission.api.2"].url], token)
+            uploading = thread.submit(client, address, student, file)
+            assert dying.process
+            assert dying.process.wait(SECONDS) == -signal.SIGKILL
+            running["submission.api.2"].start()
+            path = uploading.result(SECONDS)
+            is_handed_in(student, path, file)
 
 
 @pytest.mark.cluster
