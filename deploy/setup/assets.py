@@ -1,4 +1,4 @@
-"""Has the style sheet and the script of the component system in `shared/web/fetched`, from where pages load them.
+"""Has what pages load and others wrote in `shared/web/fetched`: the component system, and the client of uploads.
 
 The licence of govuk-frontend covers its code, but neither the crown, the crest nor the font: they are taken out, and
 what is left names no other file.
@@ -41,6 +41,7 @@ def without_map(text: str) -> str:
 FILES: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "govuk.css": ("govuk-frontend/dist/govuk/govuk-frontend.min.css", neutral_style),
     "govuk.js": ("govuk-frontend/dist/govuk/govuk-frontend.min.js", without_map),
+    "tus.js": ("tus-js-client/dist/tus.min.js", without_map),
 }
 """What is fetched: its name here, its place in the package, what is done to it."""
 

@@ -54,6 +54,11 @@ class Photographer:
         self.file.write_bytes(content)
         self.page.get_by_label("Your file").set_input_files(self.file)
         self.page.get_by_role("button", name="Hand in").click()
+        confirming, refused = (
+            self.page.get_by_role("button", name="Confirm and hand in"),
+            self.page.get_by_role("alert"),
+        )
+        confirming.or_(refused).first.wait_for()
 
     def upload(self, content: bytes = PDF) -> None:
         """By tus, up to where the student is asked."""

@@ -18,7 +18,7 @@ from shared.web.pages import Pages
 from tests.support.callers import callers_of_anybody
 
 MOST_PACKED_BYTES = 100_000
-LOADED = ("govuk.css", "brand.css", "etma.css", "start.js", "govuk.js")
+LOADED = ("govuk.css", "brand.css", "etma.css", "start.js", "govuk.js", "upload.js", "tus.js")
 
 
 @pytest.fixture(scope="module")
