@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2 as httpx
 import pytest
 from tusclient.client import TusClient
 
-from deploy.servers.ports import free_port
 from services.intake.catalogue import take_in
 from services.opening import opened_or_new
 from tests.support import javascript_client
 from tests.support.cluster import new_cluster
 from tests.support.databases import settings_in
+from tests.support.dying import Server
 from tests.support.gateway import served_gateway
 from tests.support.javascript_client import path_in
 from tests.support.oulad import (
     assert_audit_clean,
     assert_whole,
-    environment_of,
     etma,
     figures,
     replay,
@@ -50,46 +46,6 @@ MOMENTS = (
     (SMALL, "upload.copied"),
     (SMALL, "upload.confirmed"),
 )
-
-
-@dataclass
-class Server:
-    """The whole system as a process that may die at any moment."""
-
-    data_dir: Path
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self, **more: str) -> None:
-        settings = {"ETMA_PORT": str(self.port), "ETMA_LOG_LEVEL": "ERROR", **more}
-        command = [sys.executable, "-m", "services", "serve"]
-        self.process = subprocess.Popen(command, env=environment_of(self.data_dir, settings), stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + SECONDS
-        while not self.is_ready():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-    def is_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.address}/readyz", trust_env=False, timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def dies(self) -> None:
-        """Wait for the kill that was asked for."""
-        assert self.process
-        assert self.process.wait(SECONDS) == -signal.SIGKILL
-        self.process = None
-
-    def kill(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
 
 
 @pytest.fixture

@@ -138,8 +138,10 @@ class Uploading {
     form.hidden = false
     const summary = document.querySelector('#upload-problem').content.cloneNode(true)
     summary.querySelector('[data-detail]').textContent = detail
+    const box = summary.querySelector('.govuk-error-summary')
+    box.tabIndex = -1
     form.before(summary)
-    document.querySelector('.govuk-error-summary').focus()
+    box.focus()
   }
 }
 
