@@ -53,8 +53,8 @@ clients: setup ## Install the JavaScript client of the upload tests
 	@$(BIN)/python -m deploy.setup.clients
 
 .PHONY: sabotage
-sabotage: setup compiler ## Break one line at a time and see the named test turn red
-	@CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m tests.sabotage.run
+sabotage: setup browser compiler ## Break one line at a time and see the named test turn red
+	@CHROMIUM=$$(cat $(VENV)/browser) CC="$$(cat $(VENV)/compiler)" $(BIN)/python -m tests.sabotage.run
 
 .PHONY: acceptance
 acceptance: setup programs clients ## Replay the real data whole, with kills, and audit it; upload 1 GiB: an hour at least, for a person to run

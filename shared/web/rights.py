@@ -124,6 +124,7 @@ RIGHTS: Final[Table] = {
     "DELETE /api/v1/uploads/{upload_id}": _STUDENT,
     "POST /api/v1/uploads/{upload_id}/confirm": _STUDENT,
     "POST /uploads/{upload_id}/confirm": _STUDENT,
+    "POST /uploads/{upload_id}/end": _STUDENT,
     "GET /receipts/{submission_id}": _STUDENT,
     "GET /api/v1/submissions/{submission_id}/receipt": _RECEIPT,
     "GET /api/v1/submissions/{submission_id}/receipt.pdf": _RECEIPT,

@@ -106,6 +106,8 @@ def test_after_a_reload_the_same_file_goes_on_where_it_was(page: Page, film: Pat
     page.get_by_role("button", name="Pause").click()
     page.on("dialog", lambda dialog: dialog.accept())
     page.reload()
+    expect(page.get_by_text("Choose the same file again to go on")).to_be_visible()
+    assert Axe().run(page).violations_count == 0
     creations = creations_of(page)
     begin(page, film)
     expect(page.get_by_role("heading", name="Check your work: film.txt")).to_be_visible(timeout=PATIENCE_MS)

@@ -121,6 +121,23 @@ def test_of_two_uploads_for_one_place_one_is_handed_in_and_the_other_waits(town:
     assert len(versions(town)) == 3
 
 
+def test_who_has_begun_too_many_sees_them_and_may_delete_one(town: Town) -> None:
+    paths = [begin(town, PDF).headers["location"] for _ in range(4)]
+    assert begin(town, PDF).status_code == 429
+    town.client.post("/sign-in", data={"identifier": ANN, "role": "student"})
+    page = town.client.get(f"/assignments/{TMA}").text
+    assert page.count("Choose the same file again to go on") == page.count(">Delete this upload</button>") == 4
+    token = page.partition("csrf_token=")[2].partition("&")[0]
+    address = f"/uploads/{paths[0].rpartition('/')[2]}/end"
+    assert town.client.post(address, params={"csrf_token": "nobody's"}).status_code == 403
+    ended = town.client.post(address, params={"csrf_token": token})
+    assert (ended.status_code, ended.headers["location"]) == (303, f"/assignments/{TMA}")
+    again = town.client.post(address, params={"csrf_token": token})
+    assert (again.status_code, "deleted" in again.text) == (410, True)
+    town.client.cookies.clear()
+    assert begin(town, PDF).status_code == 201
+
+
 def test_a_refusal_is_recorded_told_and_leaves_nothing_behind(town: Town) -> None:
     for _ in range(4):
         town.hand_in(ANN)

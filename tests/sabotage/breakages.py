@@ -2387,4 +2387,18 @@ BREAKAGES: tuple[Breakage, ...] = (
         new="if contrast_with_white(self.colour) < 0:",
         test="tests/unit/test_assets.py::test_a_colour_under_which_nobody_could_read_is_refused",
     ),
+    Breakage(
+        name="page: an upload gives up when the server is away",
+        file="shared/web/static/upload.js",
+        old="const soon = status === 0 || status === 409",
+        new="const soon = status === 409",
+        test="tests/browser/test_uploading.py::test_a_server_that_is_killed_is_waited_for",
+    ),
+    Breakage(
+        name="page: an upload begins anew after a reload",
+        file="shared/web/static/upload.js",
+        old="    if (same) this.upload.resumeFromPreviousUpload(same)\n",
+        new="",
+        test="tests/browser/test_uploading.py::test_after_a_reload_the_same_file_goes_on_where_it_was",
+    ),
 )

@@ -150,9 +150,8 @@ class Uploads:
         return upload
 
     def waiting(self, connection: sa.Connection, assignment_id: str, person_ref: str) -> Sequence[Upload]:
-        """The person's uploads for an assignment that are whole and not handed in."""
-        found = self.uploads.open_of(work_id_of(assignment_id, person_ref), connection)
-        return [upload for upload in found if upload.state in {State.CHECKING, State.READY}]
+        """The person's uploads for an assignment that are not handed in, whole or not."""
+        return self.uploads.open_of(work_id_of(assignment_id, person_ref), connection)
 
     def timer_handlers(self) -> Mapping[str, TimerHandler]:
         return {LAPSE: self.lapse}

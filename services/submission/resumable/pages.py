@@ -1,7 +1,8 @@
-"""The button by which a student hands in what was uploaded; the list of uploads is on the assignment's page."""
+"""The buttons by which a student hands in or ends what was uploaded; the list is on the assignment's page."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -9,26 +10,41 @@ from fastapi.responses import RedirectResponse
 
 from services.submission.resumable.handlers import Uploads
 from services.submission.submissions.pages import StudentPages
-from shared.errors import NotFound, Rejected
+from shared.errors import Rejected
 from shared.web.sessions import SignedIn, check_form
+from shared.web.tokens import Principal
 
 
 def routes(uploads: Uploads, parts: StudentPages) -> APIRouter:
-    """The form's address."""
+    """The forms' addresses."""
     router = APIRouter(include_in_schema=False)
+
+    def act(
+        request: Request, upload_id: str, student: Principal, token: str, do: Callable[[str, str], str]
+    ) -> Response:
+        """Do it and go where it says; what cannot be done is said on the assignment's page."""
+        check_form(request, student, token)
+        upload = uploads.own(upload_id, student.person_ref)
+        try:
+            return RedirectResponse(do(upload_id, student.person_ref), status_code=303)
+        except Rejected as error:
+            return parts.assignment(request, upload.assignment_id, student, detail=error.detail, status=error.status)
 
     @router.post("/uploads/{upload_id}/confirm")
     def confirm(
         request: Request, upload_id: str, student: SignedIn, csrf_token: Annotated[str, Query()] = ""
     ) -> Response:
-        check_form(request, student, csrf_token)
-        try:
-            accepted = uploads.confirm(upload_id, student.person_ref)
-        except NotFound:
-            raise
-        except Rejected as error:
-            upload = uploads.own(upload_id, student.person_ref)
-            return parts.assignment(request, upload.assignment_id, student, detail=error.detail, status=error.status)
-        return RedirectResponse(f"/receipts/{accepted.submission_id}", status_code=303)
+        def do(upload_id: str, person_ref: str) -> str:
+            return f"/receipts/{uploads.confirm(upload_id, person_ref).submission_id}"
+
+        return act(request, upload_id, student, csrf_token, do)
+
+    @router.post("/uploads/{upload_id}/end")
+    def end(request: Request, upload_id: str, student: SignedIn, csrf_token: Annotated[str, Query()] = "") -> Response:
+        def do(upload_id: str, person_ref: str) -> str:
+            uploads.terminate(upload_id, person_ref)
+            return f"/assignments/{uploads.own(upload_id, person_ref).assignment_id}"
+
+        return act(request, upload_id, student, csrf_token, do)
 
     return router
