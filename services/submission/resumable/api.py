@@ -11,6 +11,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -49,6 +50,8 @@ LARGEST_BYTES = 1024 * 1024 * 1024
 
 CONTENT_TYPE = "application/offset+octet-stream"
 METHODS = ["GET", "HEAD", "PATCH", "POST", "DELETE"]
+STORING = 8
+"""Pieces of a process that are stored at a time."""
 
 
 class RefusalOut(BaseModel):
@@ -96,6 +99,7 @@ def routes(uploads: Uploads) -> APIRouter:
 
 def tus_routes(uploads: Uploads) -> APIRouter:
     """The routes of tus."""
+    receiving = _Receiving(uploads)
     router = APIRouter(
         prefix=ADDRESS, route_class=_TusRoute, dependencies=[Depends(_demand_tus)], include_in_schema=False
     )
@@ -114,14 +118,14 @@ def tus_routes(uploads: Uploads) -> APIRouter:
     @router.post("")
     async def create(request: Request, student: SignedIn) -> Response:
         _check_origin(request, student)
-        return await _create(request, uploads, student)
+        return await receiving.create(request, student)
 
     @router.api_route("/{upload_id}", methods=METHODS)
     async def resource(request: Request, upload_id: str, student: SignedIn) -> Response:
         _check_origin(request, student)
         match _method_of(request):
             case "PATCH":
-                return await _patch(request, uploads, upload_id, student)
+                return await receiving.patch(request, upload_id, student)
             case "HEAD":
                 return _as_tus(await run_in_threadpool(uploads.not_over, upload_id, student.person_ref))
             case "DELETE":
@@ -167,30 +171,90 @@ def _check_origin(request: Request, student: Principal) -> None:
         check_form(request, student, request.headers.get("x-csrf-token"))
 
 
-async def _create(request: Request, uploads: Uploads, student: Principal) -> Response:
-    for name in ("upload-defer-length", "upload-concat"):
-        if name in request.headers:
-            raise BadHeader(f"{name} is not offered here. Announce the whole file by Upload-Length.")
-    has_body = _announced(request) > 0 or "transfer-encoding" in request.headers
-    checksum = _checksum_of(request) if has_body else None
-    creation = Creation(
-        person_ref=student.person_ref,
-        channel=Channel.API if student.bearer else Channel.WEB,
-        length=number_in(request.headers, "upload-length"),
-        metadata=request.headers.get("upload-metadata", ""),
-        correlation_id=request.state.correlation_id,
-    )
-    upload = await run_in_threadpool(uploads.create, creation)
-    add_headers(request, {"location": f"{ADDRESS}/{upload.upload_id}", "upload-expires": _expires(upload)})
-    if not has_body:
-        return Response(status_code=201)
-    return await _receive(request, uploads, upload.upload_id, student, offset=0, checksum=checksum, status=201)
+class _Receiving:
+    """The requests that bring bytes.
 
+    Whoever waits for the store holds none of the threads that answer everybody: of pieces that are full while more
+    bytes come, so many are stored at a time, and the others wait in their files.
+    """
 
-async def _patch(request: Request, uploads: Uploads, upload_id: str, student: Principal) -> Response:
-    checksum = _checksum_of(request)
-    offset = number_in(request.headers, "upload-offset")
-    return await _receive(request, uploads, upload_id, student, offset=offset, checksum=checksum, status=204)
+    def __init__(self, uploads: Uploads) -> None:
+        self.uploads = uploads
+        self.storing = CapacityLimiter(STORING)
+
+    async def create(self, request: Request, student: Principal) -> Response:
+        for name in ("upload-defer-length", "upload-concat"):
+            if name in request.headers:
+                raise BadHeader(f"{name} is not offered here. Announce the whole file by Upload-Length.")
+        has_body = _announced(request) > 0 or "transfer-encoding" in request.headers
+        checksum = _checksum_of(request) if has_body else None
+        creation = Creation(
+            person_ref=student.person_ref,
+            channel=Channel.API if student.bearer else Channel.WEB,
+            length=number_in(request.headers, "upload-length"),
+            metadata=request.headers.get("upload-metadata", ""),
+            correlation_id=request.state.correlation_id,
+        )
+        upload = await run_in_threadpool(self.uploads.create, creation)
+        add_headers(request, {"location": f"{ADDRESS}/{upload.upload_id}", "upload-expires": _expires(upload)})
+        if not has_body:
+            return Response(status_code=201)
+        return await self._receive(request, upload.upload_id, student, offset=0, checksum=checksum, status=201)
+
+    async def patch(self, request: Request, upload_id: str, student: Principal) -> Response:
+        checksum = _checksum_of(request)
+        offset = number_in(request.headers, "upload-offset")
+        return await self._receive(request, upload_id, student, offset=offset, checksum=checksum, status=204)
+
+    async def _receive(
+        self,
+        request: Request,
+        upload_id: str,
+        student: Principal,
+        *,
+        offset: int,
+        checksum: Checksum | None,
+        status: int,
+    ) -> Response:
+        """Let it write, then read the body piece by piece; nothing is read before it may."""
+        reception = await run_in_threadpool(
+            self.uploads.receive,
+            upload_id,
+            student.person_ref,
+            offset=offset,
+            announced_bytes=_announced(request),
+            checksum=checksum,
+        )
+        lift_body_limit(request)
+        new_offset = await self._feed(request, reception)
+        upload = await run_in_threadpool(self.uploads.own, upload_id, student.person_ref)
+        headers = {"upload-offset": str(new_offset)}
+        return Response(status_code=status, headers=headers | _expiry_of(upload))
+
+    async def _feed(self, request: Request, reception: Reception) -> int:
+        """The offset after the body. Whatever happens, the next request is let in."""
+        try:
+            async for chunk in _chunks(request):
+                await self._take(memoryview(chunk), reception)
+            return await run_in_threadpool(reception.finish)
+        except (ClientDisconnect, TimeoutError) as error:
+            await run_in_threadpool(reception.break_off)
+            add_headers(request, {"connection": "close"})
+            raise CutOffConnection("Ask for the offset of the upload, and go on from there.") from error
+        except asyncio.CancelledError:
+            await run_in_threadpool(reception.break_off)  # the process is to end
+            raise
+        except BaseException:
+            await run_in_threadpool(reception.abandon)
+            raise
+
+    async def _take(self, left: memoryview, reception: Reception) -> None:
+        while left:
+            if reception.is_full:
+                await to_thread.run_sync(reception.store, limiter=self.storing)
+            left = left[reception.take(left) :]
+        if reception.is_due:
+            await run_in_threadpool(reception.renew)
 
 
 def _checksum_of(request: Request) -> Checksum | None:
@@ -198,50 +262,6 @@ def _checksum_of(request: Request) -> Checksum | None:
     if request.headers.get("content-type") != CONTENT_TYPE:
         raise WrongContentType(f"Send the bytes with the header Content-Type: {CONTENT_TYPE}.")
     return checksum_in(request.headers.get("upload-checksum"))
-
-
-async def _receive(
-    request: Request,
-    uploads: Uploads,
-    upload_id: str,
-    student: Principal,
-    *,
-    offset: int,
-    checksum: Checksum | None,
-    status: int,
-) -> Response:
-    """Let it write, then read the body piece by piece; nothing is read before it may."""
-    reception = await run_in_threadpool(
-        uploads.receive,
-        upload_id,
-        student.person_ref,
-        offset=offset,
-        announced_bytes=_announced(request),
-        checksum=checksum,
-    )
-    lift_body_limit(request)
-    new_offset = await _feed(request, reception)
-    upload = await run_in_threadpool(uploads.own, upload_id, student.person_ref)
-    headers = {"upload-offset": str(new_offset)}
-    return Response(status_code=status, headers=headers | _expiry_of(upload))
-
-
-async def _feed(request: Request, reception: Reception) -> int:
-    """The offset after the body. Whatever happens, the next request is let in."""
-    try:
-        async for chunk in _chunks(request):
-            await _take(memoryview(chunk), reception)
-        return await run_in_threadpool(reception.finish)
-    except (ClientDisconnect, TimeoutError) as error:
-        await run_in_threadpool(reception.break_off)
-        add_headers(request, {"connection": "close"})
-        raise CutOffConnection("Ask for the offset of the upload, and go on from there.") from error
-    except asyncio.CancelledError:
-        await run_in_threadpool(reception.break_off)  # the process is to end
-        raise
-    except BaseException:
-        await run_in_threadpool(reception.abandon)
-        raise
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
@@ -254,15 +274,6 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
             except StopAsyncIteration:
                 return
         yield chunk
-
-
-async def _take(left: memoryview, reception: Reception) -> None:
-    while left:
-        if reception.is_full:
-            await run_in_threadpool(reception.store)
-        left = left[reception.take(left) :]
-    if reception.is_due:
-        await run_in_threadpool(reception.renew)
 
 
 def _announced(request: Request) -> int:
