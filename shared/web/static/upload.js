@@ -13,7 +13,8 @@ if (form && panel) form.addEventListener('submit', (event) => {
   const file = form.elements.file.files[0]
   if (!file) return
   event.preventDefault()
-  new Uploading(file).begin()
+  const uploading = new Uploading(file)
+  uploading.begin().catch(() => uploading.problem('The page could not be loaded whole. Please reload it and choose the file again.'))
 })
 
 class Uploading {
@@ -21,12 +22,12 @@ class Uploading {
     this.file = file
     this.began = undefined
     this.said = 0
-    this.paused = false
+    this.isUnderWay = this.paused = this.isAway = false
     this.pause = panel.querySelector('[data-pause]')
     this.pause.onclick = () => this.paused ? this.goOn() : this.rest('Paused. What has arrived is kept.')
     panel.querySelector('[data-end]').onclick = () => this.end()
-    window.addEventListener('offline', () => this.rest('You are offline. The upload goes on when you are back.'))
-    window.addEventListener('online', () => this.paused && this.goOn())
+    window.addEventListener('offline', () => this.waitForLine())
+    window.addEventListener('online', () => this.isAway && this.goOn())
     window.addEventListener('beforeunload', (event) => this.isUnderWay && event.preventDefault())
   }
 
@@ -53,23 +54,28 @@ class Uploading {
     const earlier = await this.upload.findPreviousUploads()
     const same = earlier.find(({ metadata }) => metadata.assignment === form.dataset.assignment)
     if (same) this.upload.resumeFromPreviousUpload(same)
-    this.goOn()
+    this.goOn('The upload has begun.')
   }
 
-  goOn() {
-    this.paused = false
+  goOn(words = 'The upload goes on.') {
+    this.paused = this.isAway = false
     this.began = undefined
     this.pause.textContent = 'Pause'
-    this.say('The upload goes on.')
+    this.say(words)
     this.upload.start()
   }
 
   rest(words) {
-    if (!this.isUnderWay) return
     this.paused = true
     this.pause.textContent = 'Continue'
     this.say(words)
-    this.upload.abort()
+    this.upload?.abort()
+  }
+
+  // Who has paused it stays paused when the line comes back.
+  waitForLine() {
+    this.isAway = this.isUnderWay && !this.paused
+    if (this.isAway) this.rest('You are offline. The upload goes on when you are back.')
   }
 
   async end() {
