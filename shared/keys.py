@@ -49,12 +49,18 @@ class KeyFolder:
 
     def add(self) -> str:
         """Make one more key, durably; its id. Raises `NoKey`."""
-        key = OKPKey.generate_key("Ed25519", auto_kid=True)
+        key = new_key()
         put_key(key, self._folder, self._name)
         return key_id_of(key)
 
     def _paths(self) -> list[Path]:
         return sorted([*self._folder.glob(f"{self._name}.json"), *self._folder.glob(f"{self._name}-*.json")])
+
+
+def new_key() -> OKPKey:
+    """An Ed25519 key with its thumbprint as its id (RFC 7638), which begins with no dash: commands take it as it is."""
+    key = OKPKey.generate_key("Ed25519", auto_kid=True)
+    return new_key() if key_id_of(key).startswith("-") else key
 
 
 def put_key(key: OKPKey, folder: Path, name: str) -> Path:
@@ -67,7 +73,7 @@ def put_key(key: OKPKey, folder: Path, name: str) -> Path:
 def load_or_create_key(path: Path) -> OKPKey:
     """An Ed25519 key; made, durably, when there is none. Raises `NoKey`."""
     try:
-        key = OKPKey.import_key(json.loads(_load_or_create(path, _new_key)))
+        key = OKPKey.import_key(json.loads(_load_or_create(path, lambda: _written(new_key()))))
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise _not_private(path) from error
     if not key.is_private:
@@ -85,10 +91,6 @@ def load_or_create_secret(path: Path) -> bytes:
 
 def _not_private(path: Path) -> NoKey:
     return NoKey(f"{path} holds no private key as a JSON Web Key.")
-
-
-def _new_key() -> bytes:
-    return _written(OKPKey.generate_key("Ed25519", auto_kid=True))
 
 
 def _written(key: OKPKey) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from joserfc.jwk import OKPKey
 
 from shared.disk import put_first_durably
-from shared.keys import KeyFolder, NoKey, load_or_create_key, load_or_create_secret, put_key
+from shared.keys import KeyFolder, NoKey, load_or_create_key, load_or_create_secret, new_key, put_key
 from shared.wiring import Platform
 from tests.support.databases import settings_in
 
@@ -25,6 +25,12 @@ print("ready", flush=True)
 sys.stdin.readline()
 print(load_or_create_key(folder / "receipt.json").thumbprint(), load_or_create_secret(folder / "forms.secret").hex())
 """
+
+
+def test_no_id_of_a_key_looks_like_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [OKPKey.generate_key("Ed25519", {"kid": kid}) for kid in ("-6n-o9", "--help", "T9x-_")]
+    monkeypatch.setattr(OKPKey, "generate_key", lambda *_, **__: made.pop(0))
+    assert new_key().kid == "T9x-_"
 
 
 def test_processes_that_begin_at_once_have_the_same_keys(tmp_path: Path) -> None:

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from joserfc.jwk import OKPKey
 
 from services.submission.receipts.domain import BadReceipt, ReceiptKey, Trust, read_statement
 from services.submission.receipts.handlers import BadRevocation, KeyRing, Verdict, Verification, verdict_without_record
 from services.submission.receipts.reading import OFFERED_BYTES, statement_in
 from shared.errors import Rejected
-from shared.keys import put_key
+from shared.keys import new_key, put_key
 from shared.listing import print_rows
 from shared.web.moments import describe_moment
 
@@ -118,7 +117,7 @@ def _add_changing(receipts: typer.Typer, open_tools: OpenTools) -> None:
         folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Where its file is put.")],
     ) -> None:
         """Make a key for a folder of keys that only a person can write; `rotate-key` takes it when it is there."""
-        typer.echo(put_key(OKPKey.generate_key("Ed25519", auto_kid=True), folder, "receipt"))
+        typer.echo(put_key(new_key(), folder, "receipt"))
 
     @receipts.command(name="revoke-key")
     def revoke_key(
