@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from deploy.servers.names import ROOT
 from deploy.setup.debian import CannotSetUp, exit_code
-from deploy.setup.npm import ROOT, install
+from deploy.setup.npm import install
 
 FOLDER = ROOT / "deploy" / "assets"
 FETCHED = ROOT / "shared" / "web" / "fetched"

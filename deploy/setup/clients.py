@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from deploy.servers.names import ROOT
 from deploy.setup.debian import exit_code
-from deploy.setup.npm import ROOT, install
+from deploy.setup.npm import install
 
 
 def main() -> None:

@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from deploy.servers.names import ROOT
 from deploy.setup.debian import CannotSetUp
 
-ROOT = Path(__file__).parents[2]
 WHEEL = ROOT / "requirements" / "node.txt"
 OLDEST_NODE = 18
 

@@ -1,6 +1,6 @@
 """What pages load: style sheets and scripts, at addresses that change with their content.
 
-Ours are in `static`, those of the component system in `fetched`, where `make setup` puts them.
+Ours are in `static`; what others wrote is in `fetched`, where `make setup` puts it.
 """
 
 from __future__ import annotations

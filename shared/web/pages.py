@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from fastapi import Request
@@ -32,11 +33,11 @@ _STATES = {
 class Pages:
     """Templates of the shell and of each service; a template is named `<service>/<page>.html`.
 
-    Raises `BadSettings` for a colour under which nobody could read, and `AssetsMissing`.
+    What they load is read when it is first needed: a process without a web has no use for it.
     """
 
     def __init__(self, folders: Sequence[Path], *, demo: bool, brand: Brand = BRAND) -> None:
-        self.assets = Assets(brand)
+        self.brand = brand
         self.environment = Environment(
             loader=FileSystemLoader([HERE / "templates", *folders]),
             autoescape=True,
@@ -51,7 +52,15 @@ class Pages:
         self.environment.filters["state"] = describe_state
         self.environment.globals["demo"] = demo
         self.environment.globals["brand"] = brand
-        self.environment.globals["asset"] = self.assets.address
+        self.environment.globals["asset"] = self._address
+
+    @cached_property
+    def assets(self) -> Assets:
+        """The style sheets and scripts; raises `AssetsMissing`."""
+        return Assets(self.brand)
+
+    def _address(self, name: str) -> str:
+        return self.assets.address(name)
 
     def render(self, request: Request, name: str, *, status_code: int = 200, **context: object) -> HTMLResponse:
         """The page as an answer; templates always have `principal` and `csrf_token`."""

@@ -13,12 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tusclient.client import TusClient
-
 from shared.observability.logs import configure_logs
 from tests.acceptance.cluster import own_servers
-from tests.support import javascript_client
-from tests.support.uploading import FILM, MEBIBYTE, UPLOADS, House, Uploader, cluster_house, embedded_house, text_of
+from tests.support import javascript_client, python_client
+from tests.support.uploading import MEBIBYTE, House, Uploader, cluster_house, embedded_house, text_of
 
 SIZE_BYTES = 1024 * MEBIBYTE
 SECONDS = 600
@@ -28,11 +26,7 @@ Client = Callable[[House, Uploader, Path], str]
 
 def by_tuspy(house: House, student: Uploader, file: Path) -> str:
     """In the pieces that its users choose, here of 50 MiB; the upload's path."""
-    client = TusClient(house.gateway + UPLOADS, headers=student.authorization)
-    metadata = {"assignment": FILM, "filename": file.name, "filetype": "text/plain"}
-    uploader = client.uploader(str(file), chunk_size=50 * MEBIBYTE, metadata=metadata)
-    uploader.upload()
-    return UPLOADS + str(uploader.url).rpartition(UPLOADS)[-1]
+    return python_client.upload(house.gateway, student, file, chunk_size=50 * MEBIBYTE)
 
 
 def by_javascript(house: House, student: Uploader, file: Path) -> str:

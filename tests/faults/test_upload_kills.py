@@ -12,11 +12,10 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-from tusclient.client import TusClient
 
 from services.intake.catalogue import take_in
 from services.opening import opened_or_new
-from tests.support import javascript_client
+from tests.support import javascript_client, python_client
 from tests.support.cluster import new_cluster
 from tests.support.databases import settings_in
 from tests.support.dying import Server
@@ -30,7 +29,7 @@ from tests.support.oulad import (
     small_dataset,
 )
 from tests.support.processes import roles
-from tests.support.uploading import FILM, MEBIBYTE, UMA, UPLOAD_POINTS, UPLOADS, Uploader, film_school, text_of
+from tests.support.uploading import MEBIBYTE, UMA, UPLOAD_POINTS, Uploader, film_school, text_of
 
 pytestmark = pytest.mark.long
 SECONDS = 60
@@ -105,12 +104,7 @@ def assert_audit_is_clean(server: Server) -> None:
 
 def by_tuspy(address: str, student: Uploader, file: Path) -> str:
     """One request for all, tried again each second; the upload's path."""
-    client = TusClient(address + UPLOADS, headers=student.authorization)
-    metadata = {"assignment": FILM, "filename": file.name, "filetype": "text/plain"}
-    with file.open("rb") as stream:
-        uploader = client.uploader(file_stream=stream, metadata=metadata, retries=SECONDS, retry_delay=1)
-        uploader.upload()
-    return UPLOADS + str(uploader.url).rpartition(UPLOADS)[-1]
+    return python_client.upload(address, student, file, retries=SECONDS, retry_delay=1)
 
 
 def by_javascript(address: str, student: Uploader, file: Path) -> str:

@@ -26,7 +26,7 @@ from services.submission.catalogue.university import (
 from services.submission.upload.names import UNNAMED, clean_name
 from shared.contracts import AssignmentKind
 from tests.support.university import TMA, TUTOR, Town, running_town, time_today
-from tests.support.uploading import BYTES, PROTOCOL, UPLOADS, metadata_of
+from tests.support.uploading import BYTES, PROTOCOL, UPLOADS, form_of, metadata_of
 
 STUDENTS = [f"P{3_000_000 + number}" for number in range(400)]
 MOST_CHARACTERS = 255
@@ -96,13 +96,6 @@ class House:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with running_town(tmp_path_factory.mktemp("names"), school()) as town:
         yield House(town)
-
-
-def form_of(name: str, content: bytes) -> tuple[bytes, dict[str, str]]:
-    """As browsers write it: what would end the name is escaped, and nothing else."""
-    escaped = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-    head = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{escaped}"\r\n\r\n'
-    return head.encode() + content + b"\r\n--b--\r\n", {"content-type": "multipart/form-data; boundary=b"}
 
 
 def by_api(town: Town, student: str, name: str, content: bytes) -> httpx.Response:

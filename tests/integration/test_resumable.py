@@ -32,6 +32,7 @@ from tests.support.uploading import (
     cluster_house,
     embedded_house,
     metadata_of,
+    path_of,
     text_of,
 )
 
@@ -134,10 +135,6 @@ def test_tuspy_hears_of_the_wrong_checksum(house: House, uma: Uploader) -> None:
         uploader.upload()
     assert raised.value.status_code == 460
     assert uma.offset(path_of(uploader.url)) == 0
-
-
-def path_of(url: str) -> str:
-    return UPLOADS + url.rpartition(UPLOADS)[-1]
 
 
 def test_the_receipt_holds_when_it_started_arrived_and_was_confirmed(house: House, uma: Uploader) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from services.submission.resumable import reception
 from shared.storage.port import ObjectStore, ObjectWriter
-from tests.support.uploading import FILM, VIC, House, Uploader, embedded_house, text_of
+from tests.support.uploading import FILM, VIC, House, Uploader, embedded_house, form_of, text_of
 
 PIECE_BYTES = 1000
 CROWD, SETTLED_SECONDS = 60, 2
@@ -62,14 +62,9 @@ def test_others_are_answered_while_a_crowd_waits_for_the_store(house: House, mon
 
 
 def hand_in(student: Uploader, content: bytes) -> int:
-    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="film.txt"\r\n\r\n'
-    answer = student.send(
-        "POST",
-        f"/api/v1/assignments/{FILM}/submissions",
-        content=head + content + b"\r\n--b--\r\n",
-        content_type="multipart/form-data; boundary=b",
-        idempotency_key=str(uuid.uuid4()),
-    )
+    body, said = form_of("film.txt", content)
+    path, key = f"/api/v1/assignments/{FILM}/submissions", str(uuid.uuid4())
+    answer = student.send("POST", path, content=body, idempotency_key=key, **said)
     return answer.status_code
 
 

@@ -131,7 +131,7 @@ def test_the_page_shows_what_was_uploaded_and_a_button_hands_it_in(town: Town) -
     page = town.client.get(f"/assignments/{TMA}", headers=cookie).text
     shown = town.client.get(path, headers=cookie).json()
     assert "Uploaded, not handed in yet" in page
-    for text in ("answer.pdf", shown["sha256"], "application/pdf", f"{len(PDF)} bytes"):
+    for text in ("answer.pdf", shown["sha256"], "application/pdf", f">{len(PDF)} bytes</dd>"):
         assert text in page
     form = f"{path.removeprefix('/api/v1')}/confirm?csrf_token={form_token_in(page)}"
     assert form in page

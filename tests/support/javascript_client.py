@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.setup.npm import node
-from tests.support.uploading import FILM, UPLOADS
+from tests.support.uploading import FILM, UPLOADS, path_of
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 FILE_NAME = "Fïlm ☃.txt"
@@ -37,4 +37,4 @@ def upload(address: str, token: str, file: Path, *, seconds: float = 120, **more
 def path_in(said: dict[str, Any]) -> str:
     """Where the upload is, by what the client said."""
     assert "url" in said, said
-    return UPLOADS + str(said["url"]).rpartition(UPLOADS)[-1]
+    return path_of(said["url"])

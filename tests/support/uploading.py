@@ -93,6 +93,18 @@ def metadata_of(**pairs: str) -> str:
     return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in pairs.items())
 
 
+def path_of(address: str | None) -> str:
+    """The path of the upload that a client names by its address."""
+    return UPLOADS + str(address).rpartition(UPLOADS)[-1]
+
+
+def form_of(name: str, content: bytes) -> tuple[bytes, dict[str, str]]:
+    """A form with a file, and its header, as browsers write it: only what would end the name is escaped."""
+    escaped = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    head = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{escaped}"\r\n\r\n'
+    return head.encode() + content + b"\r\n--b--\r\n", {"content-type": "multipart/form-data; boundary=b"}
+
+
 def text_of(size_bytes: int) -> bytes:
     """So many bytes that are a text, and no two pieces of which are alike."""
     line = b"".join(b"%08d\n" % number for number in range(1 + min(size_bytes, MEBIBYTE) // 9))

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from services.submission.resumable.domain import Upload
 from services.submission.resumable.handlers import Uploads
 from services.submission.submissions.pages import StudentPages
 from shared.errors import Rejected
@@ -19,14 +20,12 @@ def routes(uploads: Uploads, parts: StudentPages) -> APIRouter:
     """The forms' addresses."""
     router = APIRouter(include_in_schema=False)
 
-    def act(
-        request: Request, upload_id: str, student: Principal, token: str, do: Callable[[str, str], str]
-    ) -> Response:
+    def act(request: Request, upload_id: str, student: Principal, token: str, do: Callable[[Upload], str]) -> Response:
         """Do it and go where it says; what cannot be done is said on the assignment's page."""
         check_form(request, student, token)
         upload = uploads.own(upload_id, student.person_ref)
         try:
-            return RedirectResponse(do(upload_id, student.person_ref), status_code=303)
+            return RedirectResponse(do(upload), status_code=303)
         except Rejected as error:
             return parts.assignment(request, upload.assignment_id, student, detail=error.detail, status=error.status)
 
@@ -34,16 +33,16 @@ def routes(uploads: Uploads, parts: StudentPages) -> APIRouter:
     def confirm(
         request: Request, upload_id: str, student: SignedIn, csrf_token: Annotated[str, Query()] = ""
     ) -> Response:
-        def do(upload_id: str, person_ref: str) -> str:
-            return f"/receipts/{uploads.confirm(upload_id, person_ref).submission_id}"
+        def do(upload: Upload) -> str:
+            return f"/receipts/{uploads.confirm(upload.upload_id, student.person_ref).submission_id}"
 
         return act(request, upload_id, student, csrf_token, do)
 
     @router.post("/uploads/{upload_id}/end")
     def end(request: Request, upload_id: str, student: SignedIn, csrf_token: Annotated[str, Query()] = "") -> Response:
-        def do(upload_id: str, person_ref: str) -> str:
-            uploads.terminate(upload_id, person_ref)
-            return f"/assignments/{uploads.own(upload_id, person_ref).assignment_id}"
+        def do(upload: Upload) -> str:
+            uploads.terminate(upload.upload_id, student.person_ref)
+            return f"/assignments/{upload.assignment_id}"
 
         return act(request, upload_id, student, csrf_token, do)
 
