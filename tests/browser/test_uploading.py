@@ -126,8 +126,8 @@ def test_what_is_ended_is_gone_and_nothing_was_handed_in(page: Page, film: Path,
     assert len(house.rows("submission", "versions")) == before
 
 
-def test_what_the_server_refuses_is_said_and_another_file_can_be_chosen(page: Page, tmp_path: Path) -> None:
-    wrong = tmp_path / "film.txt"
+def test_what_the_server_refuses_is_said_and_another_file_can_be_chosen(page: Page, film: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.txt"
     wrong.write_bytes(b"\x7fELF" + bytes(50))
     page.get_by_label("Your file").set_input_files(wrong)
     page.get_by_role("button", name="Hand in").click()
@@ -136,6 +136,10 @@ def test_what_the_server_refuses_is_said_and_another_file_can_be_chosen(page: Pa
     assert Axe().run(page).violations_count == 0
     page.get_by_role("link", name="Choose a file again").click()
     expect(page.get_by_label("Your file")).to_be_focused()
+    page.wait_for_timeout(1000)  # sooner, a second press of the button is taken for a slip of the hand
+    begin(page, film)
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    ends_in_a_receipt(page, film)
 
 
 @pytest.mark.parametrize("moment", ["upload.piece_noted:2", "upload.checking"])

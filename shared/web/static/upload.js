@@ -36,6 +36,8 @@ class Uploading {
     document.querySelector('.govuk-error-summary')?.remove()
     form.hidden = true
     panel.hidden = false
+    panel.querySelector('progress').value = 0
+    this.pause.hidden = false
     panel.querySelector('[data-name]').textContent = this.file.name
     panel.querySelector('h2').focus()
     await import(form.dataset.client)
