@@ -25,6 +25,9 @@ MINUTES = 3
 BEGINNING_SECONDS = 10
 """The slow uploads begin within so long."""
 
+LONGEST = 4
+"""The trickle lasts as long as the hand-ins do, but no longer than so many times what they should take."""
+
 CLIENTS, LOOK_SECONDS = 8, 15
 
 
@@ -42,7 +45,7 @@ def _beside(running: Line, *, quick: bool) -> str:
     most = _most(target, LOOK_SECONDS)
     pace = min(PER_SECOND, max(1, round(SHARE * most)))
     alone = _paced(running, target, seconds / 3, pace)
-    arguments = (str(running.api.port), str(trickling), str(TRICKLE_BYTES), str(seconds + 15))
+    arguments = (str(running.api.port), str(trickling), str(TRICKLE_BYTES), str(LONGEST * seconds))
     with TemporaryDirectory() as folder:
         tokens = Path(folder) / "tokens"
         tokens.write_text("\n".join(tokens_of(running.cluster.system)), encoding="ascii")

@@ -79,4 +79,5 @@ class System:
             remarks=self.remarks,
             limits=self.platform.limits(self.submission.database),
             secure=self.platform.settings.is_secure,
+            maintenance=self.platform.settings.maintenance,
         )

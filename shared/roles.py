@@ -192,6 +192,7 @@ def _app(role: str, platform: Platform, service: Service, problems: Callable[[],
         ready=problems,
         limits=platform.limits(service.database),
         secure=platform.settings.is_secure,
+        maintenance=platform.settings.maintenance,
     )
 
 

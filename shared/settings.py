@@ -70,6 +70,12 @@ class Settings(BaseSettings):
     )
     brand_name: str = Field(default="etma assignments", min_length=1, description="what pages call the service")
     brand_colour: str = Field(default="#123f5c", description="the colour of the pages' head, under white text")
+    brand_help: str = Field(
+        default="", description="where people get help: a web address or `mailto:` and a mail address; empty: none"
+    )
+    maintenance: str = Field(
+        default="", description="why students and tutors are not served now, in words for them; empty: they are"
+    )
     operations_mail: str = Field(default="", description="where operations staff get mail; empty: none")
     identity_url: str = _place_of("identity")
     submission_url: str = _place_of("submission")

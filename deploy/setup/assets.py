@@ -1,4 +1,5 @@
-"""Has what pages load and others wrote in `shared/web/fetched`: the component system, and the client of uploads.
+"""Has what pages load and others wrote in `shared/web/fetched`: the component system, the client of uploads,
+and SHA-256.
 
 The licence of govuk-frontend covers its code, but neither the crown, the crest nor the font: they are taken out, and
 what is left names no other file.
@@ -42,6 +43,7 @@ def without_map(text: str) -> str:
 FILES: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "govuk.css": ("govuk-frontend/dist/govuk/govuk-frontend.min.css", neutral_style),
     "govuk.js": ("govuk-frontend/dist/govuk/govuk-frontend.min.js", without_map),
+    "sha256.js": ("js-sha256/build/sha256.min.mjs", without_map),
     "tus.js": ("tus-js-client/dist/tus.min.js", without_map),
 }
 """What is fetched: its name here, its place in the package, what is done to it."""

@@ -33,12 +33,14 @@ def create_app(
     rights: Table = RIGHTS,
     limits: Limits | None = None,
     secure: bool = False,
+    maintenance: str = "",
 ) -> FastAPI:
     """The application; `ready` gives the name and the words of each part that is not well. None: there are no limits.
 
     `remarks` are such words about parts without which it is ready all the same.
 
-    `secure` keeps cookies from going over plain HTTP. Raises `NoRights` for a route that the table does not know.
+    `secure` keeps cookies from going over plain HTTP. `maintenance` says to people why they are not served now; empty:
+    they are. Raises `NoRights` for a route that the table does not know.
     """
     app = FastAPI(
         title="etma",
@@ -52,10 +54,12 @@ def create_app(
     app.state.rights = rights
     app.state.limits = limits or Unlimited()
     app.state.secure = secure
+    app.state.maintenance = maintenance
     for router in routers:
         _require_rights(router, rights)
         app.include_router(router)
     describe(app, rights)
+    app.include_router(_statements(pages))
     _dress(app, pages, ready, remarks)
     return app
 
@@ -116,6 +120,17 @@ def health_app(ready: Readiness) -> FastAPI:
     return app
 
 
+def _statements(pages: Pages) -> APIRouter:
+    """What the law wants to be said of the pages, alike in every service."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/accessibility")
+    def accessibility(request: Request) -> Response:
+        return pages.render(request, "accessibility.html")
+
+    return router
+
+
 def _health(ready: Readiness, remarks: Readiness = dict) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
@@ -125,7 +140,7 @@ def _health(ready: Readiness, remarks: Readiness = dict) -> APIRouter:
 
     @router.get("/favicon.ico")
     def favicon() -> Response:
-        return Response(status_code=204)
+        return Response(status_code=204, headers={"cache-control": "public, max-age=86400"})
 
     @router.get("/readyz")
     def readyz() -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Whose pages these are: a name and a colour, by settings."""
+"""Whose pages these are: a name, a colour and where to get help, by settings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from shared.settings import BadSettings, Settings
 LEAST_CONTRAST = 4.5
 """Of text against its ground, for everybody to read it (WCAG 2.2, success criterion 1.4.3)."""
 
+_HELP = re.compile(r"(https?://|mailto:)\S+")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _LINEAR_BELOW = 0.04045
 
@@ -26,10 +27,11 @@ def _linear(share: float) -> float:
 
 @dataclass(frozen=True)
 class Brand:
-    """White text stands on `colour`; raises `BadSettings` when it could not be read there."""
+    """White text stands on `colour`; raises `BadSettings` when it could not be read there. `help` may be empty."""
 
     name: str = "etma assignments"
     colour: str = "#123f5c"
+    help: str = ""
 
     def __post_init__(self) -> None:
         if not _COLOUR.fullmatch(self.colour):
@@ -38,6 +40,11 @@ class Brand:
             raise BadSettings(
                 f"ETMA_BRAND_COLOUR is {self.colour}: white text on it has a contrast of less than "
                 f"{LEAST_CONTRAST} to 1. Choose a darker colour."
+            )
+
+        if self.help and not _HELP.fullmatch(self.help):
+            raise BadSettings(
+                f"ETMA_BRAND_HELP is {self.help!r}: write an address that begins with https:// or mailto:."
             )
 
     @property
@@ -52,4 +59,4 @@ BRAND = Brand()
 
 def brand_of(settings: Settings) -> Brand:
     """As the settings say; raises `BadSettings`."""
-    return Brand(name=settings.brand_name, colour=settings.brand_colour)
+    return Brand(name=settings.brand_name, colour=settings.brand_colour, help=settings.brand_help)

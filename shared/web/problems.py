@@ -10,12 +10,14 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from shared.errors import EtmaError, Unavailable
 from shared.web.envelope import BODY_BYTES
+from shared.web.kept_forms import kept_form
 from shared.web.pages import Pages
-from shared.web.sessions import SignInFirst
+from shared.web.sessions import SignInFirst, WrongForm
 
 log = structlog.get_logger()
 
@@ -45,8 +47,18 @@ _OF_HTTP = {
         title="What was sent cannot be read",
         detail="Nothing was done. Send JSON in UTF-8 where JSON is taken, or the form as it was given.",
     ),
-    404: Problem(status=404, code="not_found", title="Page not found", detail="There is no such page."),
-    405: Problem(status=405, code="method_not_allowed", title="Method Not Allowed", detail="This cannot be done here."),
+    404: Problem(
+        status=404,
+        code="not_found",
+        title="Page not found",
+        detail="There is nothing at this address. If you typed it, check it.",
+    ),
+    405: Problem(
+        status=405,
+        code="method_not_allowed",
+        title="This cannot be done here",
+        detail="Nothing was done. Go back, and use what the page offers.",
+    ),
     413: Problem(
         status=413,
         code="body_too_large",
@@ -65,6 +77,7 @@ class Problems:
     def handle(self, app: FastAPI) -> None:
         """Let the application answer what it knows; what it does not know is the envelope's, which asks `unknown`."""
         app.add_exception_handler(SignInFirst, self._sign_in_first)  # type: ignore[arg-type]  # called for its class
+        app.add_exception_handler(WrongForm, self._wrong_form)  # type: ignore[arg-type]
         app.add_exception_handler(EtmaError, self._ours)  # type: ignore[arg-type]
         app.add_exception_handler(RequestValidationError, self._invalid)  # type: ignore[arg-type]
         app.add_exception_handler(HTTPException, self._http)  # type: ignore[arg-type]
@@ -76,8 +89,20 @@ class Problems:
         problem = Problem(status=500, code="internal_error", title="Something went wrong", detail=detail)
         return self._answer(request, problem, extra={"reference": reference})
 
-    def _sign_in_first(self, _request: Request, error: SignInFirst) -> Response:
-        return RedirectResponse(error.location, status_code=303)
+    async def _sign_in_first(self, request: Request, error: SignInFirst) -> Response:
+        kept = await self._keep(request, error)
+        return RedirectResponse(error.location, status_code=303) if kept is None else kept
+
+    async def _wrong_form(self, request: Request, error: WrongForm) -> Response:
+        kept = await self._keep(request, error)
+        return await run_in_threadpool(self._ours, request, error) if kept is None else kept
+
+    async def _keep(self, request: Request, error: EtmaError) -> Response | None:
+        """The form once more, to be sent by who signs in again; None when there is none that can be kept."""
+        form = None if _wants_json(request) else await kept_form(request)
+        if form is None:
+            return None
+        return await run_in_threadpool(self.pages.render, request, "kept.html", status_code=error.status, form=form)
 
     def _ours(self, request: Request, error: EtmaError) -> Response:
         if error.status >= SERVER_ERROR:
@@ -89,7 +114,8 @@ class Problems:
 
     def _invalid(self, request: Request, error: RequestValidationError) -> Response:
         fields = [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in error.errors()]
-        detail = "; ".join(f"{field['field']}: {field['message']}" for field in fields)
+        named = "; ".join(f"{field['field']}: {field['message']}" for field in fields)
+        detail = named if _wants_json(request) else f"Nothing was done. Go back and correct this: {named}."
         problem = Problem(status=422, code="invalid_request", title="The request is not valid", detail=detail)
         return self._answer(request, problem, extra={"errors": fields})
 

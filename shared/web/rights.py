@@ -75,6 +75,7 @@ RIGHTS: Final[Table] = {
     "GET /healthz": PUBLIC,
     "GET /readyz": PUBLIC,
     "GET /favicon.ico": PUBLIC,
+    "GET /accessibility": PUBLIC,
     "GET /internal/v1/facts": _SERVICE,
     "GET /internal/v1/status": _SERVICE,
     "GET /internal/v1/dead-letters": _SERVICE,

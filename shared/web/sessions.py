@@ -10,13 +10,15 @@ from urllib.parse import quote
 
 from fastapi import Depends, Request
 
-from shared.errors import Forbidden, Unauthenticated, Unavailable
+from shared.errors import EtmaError, Forbidden, Unauthenticated, Unavailable
 from shared.web.callers import Caller, Callers
-from shared.web.rights import PUBLIC, Relation, Rights, Table
+from shared.web.rights import PUBLIC, Relation, Rights, Role, Table
 from shared.web.tokens import Principal
 
 COOKIE = "etma_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+AT_WORK = frozenset({Role.OPERATIONS, Role.ADMIN, Role.SERVICE})
+"""Whom maintenance does not keep out."""
 
 
 class SignInFirst(Unauthenticated):
@@ -28,6 +30,14 @@ class SignInFirst(Unauthenticated):
         self.location = f"/sign-in?next={quote(path, safe='')}" if request.method in SAFE_METHODS else "/sign-in"
 
 
+class UnderMaintenance(EtmaError):
+    """Nobody is served for a while, on purpose, but those who work on it."""
+
+    code = "maintenance"
+    status = 503
+    title = "The service is closed for maintenance"
+
+
 class WrongForm(Forbidden):
     """The form did not come from a page of ours, or the page was too old."""
 
@@ -36,20 +46,32 @@ class WrongForm(Forbidden):
 
 
 def guard(request: Request) -> None:
-    """Let pass who may use this route; raises `Unauthenticated`, `Forbidden`, `Unavailable`."""
+    """Let pass who may use this route.
+
+    Raises `Unauthenticated`, `Forbidden`, `Unavailable`, and `UnderMaintenance` for who does not work on the service.
+    """
     table: Table = request.app.state.rights
     route = f"{request.method} {request.scope['route'].path}"
     if route not in table:
         raise Forbidden("This is for nobody.")
     rights = table[route]
     if rights is not PUBLIC:
-        request.state.relation = _relation(_somebody(request), rights)
+        principal = _somebody(request)
+        _check_open(request, principal)
+        request.state.relation = _relation(principal, rights)
+
+
+def _check_open(request: Request, principal: Principal) -> None:
+    maintenance: str = request.app.state.maintenance
+    if maintenance and principal.role not in AT_WORK:
+        raise UnderMaintenance(maintenance)
 
 
 def _relation(principal: Principal, rights: Rights) -> Relation:
     relation = rights.get(principal.role)
     if relation is None:
-        raise Forbidden(f"This is for {' and '.join(role.replace('_', ' ') for role in rights)} only.")
+        roles = " and ".join(role.replace("_", " ") for role in rights)
+        raise Forbidden(f"This is for {roles} only. If you have that role too, sign out and sign in with it.")
     return relation
 
 

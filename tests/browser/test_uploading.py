@@ -115,6 +115,26 @@ def test_after_a_reload_the_same_file_goes_on_where_it_was(page: Page, film: Pat
     ends_in_a_receipt(page, film)
 
 
+def test_who_was_signed_out_signs_in_beside_it_and_goes_on(page: Page, film: Path, house: House) -> None:
+    begin(page, film)
+    wait_until_some_is_here(page)
+    page.context.clear_cookies()
+    expect(page.get_by_role("status")).to_contain_text("You were signed out.", timeout=PATIENCE_MS)
+    sign_in(page.context, house.gateway, house.student().token)
+    creations = creations_of(page)
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", name="Check your work: film.txt")).to_be_visible(timeout=PATIENCE_MS)
+    assert creations == []
+    ends_in_a_receipt(page, film)
+
+
+def test_a_session_that_was_renewed_in_another_window_changes_nothing(page: Page, film: Path, house: House) -> None:
+    begin(page, film)
+    wait_until_some_is_here(page)
+    sign_in(page.context, house.gateway, house.student().token)
+    ends_in_a_receipt(page, film)
+
+
 def test_what_is_ended_is_gone_and_nothing_was_handed_in(page: Page, film: Path, house: House) -> None:
     before = len(house.rows("submission", "versions"))
     begin(page, film)

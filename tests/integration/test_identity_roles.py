@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
 
@@ -25,6 +24,7 @@ from shared.messaging.tables import HISTORY as MESSAGING
 from shared.migrations.alembic_steps import upgrade
 from shared.migrations.migrate import migrate
 from shared.web.sessions import COOKIE
+from tests.support.browsers import Browser
 from tests.support.university import ANN, OPERATOR, TUTOR, Town, running_town
 
 ADMIN = "00000055"
@@ -36,33 +36,6 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         staff = StaffEntry(staff_number=ADMIN, name="Ada", roles=("admin",))
         take_in(town.system, University(staff=(staff,)))
         yield town
-
-
-class Browser:
-    """Somebody's browser, signed in."""
-
-    def __init__(self, town: Town, role: str, person: str) -> None:
-        self.town = town
-        answer = town.client.post("/sign-in", data={"identifier": person, "role": role})
-        self.cookie = answer.cookies[COOKIE]
-        town.client.cookies.clear()
-
-    def get(self, path: str) -> httpx.Response:
-        return self._kept(self.town.client.get(path, headers=self._headers()))
-
-    def send(self, path: str, page: str, **fields: str) -> httpx.Response:
-        """Send a form of a page."""
-        found = re.search(r'name="csrf_token" value="([0-9a-f]+)"', self.get(page).text)
-        assert found
-        fields["csrf_token"] = found[1]
-        return self._kept(self.town.client.post(path, data=fields, headers=self._headers()))
-
-    def _headers(self) -> dict[str, str]:
-        return {"cookie": f"{COOKIE}={self.cookie}", "accept": "text/html"}
-
-    def _kept(self, answer: httpx.Response) -> httpx.Response:
-        self.town.client.cookies.clear()
-        return answer
 
 
 def ref_of(town: Town, identifier: str) -> str:

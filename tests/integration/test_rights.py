@@ -44,6 +44,8 @@ SENT: dict[str, dict[str, Any]] = {
 
 NOT_IN_ONE_PROCESS = ("/internal/v1/facts", "/internal/v1/status", "/internal/v1/dead-letters", "/internal/v1/persons")
 
+OF_EVERY_SERVICE = {"GET /healthz", "GET /readyz", "GET /favicon.ico", "GET /accessibility"}
+
 GUARDED = [route for route, rights in RIGHTS.items() if rights is not PUBLIC]
 DENIED = [(route, role) for route in GUARDED for role in PEOPLE if role not in (RIGHTS[route] or {})]
 REACHED = [
@@ -139,7 +141,7 @@ def test_every_route_has_a_row_and_every_row_a_route(place: Place) -> None:
     served = {route for service in services for router in service.routers for route in routes_of(router)}
     elsewhere = {route for route in RIGHTS if route.split(" ")[1].startswith(NOT_IN_ONE_PROCESS)}
     elsewhere |= {"GET /sign-in/university", "GET /sign-in/return", "POST /sign-in/role"}  # where a provider is set
-    assert served | elsewhere | {"GET /healthz", "GET /readyz", "GET /favicon.ico"} == set(RIGHTS)
+    assert served | elsewhere | OF_EVERY_SERVICE == set(RIGHTS)
 
 
 @pytest.mark.parametrize("route", GUARDED)

@@ -28,10 +28,14 @@ class Source(StrEnum):
 
 
 class BadGrant(Rejected):
-    """The grant contradicts itself, or names what is not known."""
+    """The grant contradicts itself, or names what is not known; `field` is the part of it that is wrong."""
 
     code = "bad_grant"
     title = "This role cannot be given"
+
+    def __init__(self, detail: str, *, field: str) -> None:
+        super().__init__(detail)
+        self.field = field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +67,9 @@ def checked_grant(grant: Grant) -> Grant:
     """The grant itself; raises `BadGrant` and `BadScope`."""
     checked_scope(grant.scope)
     if grant.role not in GRANTED:
-        raise BadGrant(f"There is no role {grant.role}. The roles are {', '.join(GRANTED)}.")
+        raise BadGrant(f"There is no role {grant.role}. The roles are {', '.join(GRANTED)}.", field="role")
     if grant.valid_from and grant.valid_until and grant.valid_until <= grant.valid_from:
-        raise BadGrant("The role would end before it begins.")
+        raise BadGrant("The role would end before it begins.", field="until")
     return grant
 
 
@@ -86,5 +90,5 @@ def end_of(day: str) -> datetime | None:
     try:
         next_day = date.fromisoformat(day) + timedelta(days=1)
     except (ValueError, OverflowError) as error:
-        raise BadGrant(f"{day} is no day. Give it like 2027-01-31.") from error
+        raise BadGrant(f"{day} is no day. Give it like 2027-01-31.", field="until") from error
     return datetime.combine(next_day, time.min, LONDON)

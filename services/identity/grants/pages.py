@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -12,10 +13,19 @@ from services.identity.grants.handlers import RoleDesk
 from services.identity.grants.views import GrantViews
 from shared.errors import Conflict, Rejected
 from shared.web.pages import Pages
-from shared.web.scopes import BadScope
+from shared.web.scopes import EVERYTHING, BadScope
 from shared.web.sessions import SignedIn, check_form
 
 Field = Annotated[str, Form(max_length=200)]
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What stands in the form that gives a role; `until` is a day or nothing."""
+
+    role: str = ""
+    scope: str = EVERYTHING
+    until: str = ""
 
 
 class RolePages:
@@ -32,8 +42,10 @@ class RolePages:
             people = self.views.people(connection, search)
         return self.pages.render(request, "identity/roles.html", people=people, search=search)
 
-    def person(self, request: Request, person_ref: str, problem: Rejected | None = None) -> Response:
-        """One person's roles, and the form."""
+    def person(
+        self, request: Request, person_ref: str, problem: Rejected | None = None, typed: Typed | None = None
+    ) -> Response:
+        """One person's roles, and the form with what was typed before."""
         with self.desk.database.reading() as connection:
             person = self.views.person(connection, person_ref)
             grants = self.views.grants(connection, person.person_ref, now=self.desk.database.clock.now())
@@ -45,7 +57,16 @@ class RolePages:
             grants=grants,
             roles=GRANTED,
             problem=problem.detail if problem else None,
+            wrong=_wrong_field(problem),
+            typed=typed or Typed(),
         )
+
+
+def _wrong_field(problem: Rejected | None) -> str:
+    """The field that has the problem; empty where it is none of a field."""
+    if isinstance(problem, BadScope):
+        return "scope"
+    return problem.field if isinstance(problem, BadGrant) else ""
 
 
 def routes(parts: RolePages) -> APIRouter:
@@ -75,7 +96,7 @@ def routes(parts: RolePages) -> APIRouter:
             grant = Grant(person_ref=person_ref, role=role, scope=scope, valid_until=end_of(until))
             parts.desk.give(grant, actor=admin.actor)
         except (BadGrant, BadScope) as problem:
-            return parts.person(request, person_ref, problem)
+            return parts.person(request, person_ref, problem, Typed(role, scope, until))
         return RedirectResponse(f"/roles/{person_ref}", status_code=303)
 
     @router.post("/{person_ref}/withdraw")

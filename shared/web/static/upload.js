@@ -5,6 +5,8 @@ const PIECE_BYTES = 5 * 1024 * 1024
 const WAITS_MS = [0, 1000, 2000, 5000, 10_000]
 const LOOK_MS = 500
 const SAID_EVERY_MS = 10_000
+const GONE = 'The connection is gone. The upload goes on by itself as soon as it is back.'
+const BUSY = 'The service cannot take it at the moment. The upload goes on by itself.'
 
 const form = document.querySelector('form[data-uploads]')
 const panel = document.querySelector('#uploading')
@@ -22,7 +24,7 @@ class Uploading {
     this.file = file
     this.began = undefined
     this.said = 0
-    this.isUnderWay = this.paused = this.isAway = false
+    this.isUnderWay = this.paused = this.isAway = this.isSignedOut = false
     this.pause = panel.querySelector('[data-pause]')
     this.pause.onclick = () => this.paused ? this.goOn() : this.rest('Paused. What has arrived is kept.')
     panel.querySelector('[data-end]').onclick = () => this.end()
@@ -59,12 +61,22 @@ class Uploading {
     this.goOn('The upload has begun.')
   }
 
-  goOn(words = 'The upload goes on.') {
+  async goOn(words = 'The upload goes on.') {
     this.paused = this.isAway = false
     this.began = undefined
     this.pause.textContent = 'Pause'
     this.say(words)
+    if (this.isSignedOut) await this.renewToken()
     this.upload.start()
+  }
+
+  // Who signs in again is in another session, and the token of this page is of the one before.
+  async renewToken() {
+    const page = await fetch(window.location.pathname).then((answer) => answer.text()).catch(() => '')
+    const fresh = new DOMParser().parseFromString(page, 'text/html').querySelector('form[data-uploads]')
+    if (!fresh || fresh.dataset.token === this.upload.options.headers['X-CSRF-Token']) return
+    this.isSignedOut = false
+    this.upload.options.headers['X-CSRF-Token'] = fresh.dataset.token
   }
 
   rest(words) {
@@ -90,7 +102,7 @@ class Uploading {
   shouldRetry(error) {
     const status = error.originalResponse?.getStatus() ?? 0
     const soon = status === 0 || status === 409 || status === 423 || status === 429 || status >= 500
-    if (soon) this.say('The connection is gone. The upload goes on by itself as soon as it is back.')
+    if (soon) this.say(status ? BUSY : GONE)
     return soon && !this.paused
   }
 
@@ -131,13 +143,16 @@ class Uploading {
   }
 
   fail(response) {
+    const { code, detail } = problemIn(response)
     if (response?.getStatus() === 401) {
+      this.isSignedOut = true
       this.rest('You were signed out. Sign in again in another window, then press Continue here: what has arrived is kept.')
-      return
+    } else if (code === 'form_expired' && !this.isSignedOut) {
+      this.isSignedOut = true
+      this.goOn()
+    } else {
+      this.problem(detail ?? 'The upload came to an end. Please choose the file again: what has arrived is kept.')
     }
-    let detail = 'The upload came to an end. Please choose the file again: what has arrived is kept.'
-    try { detail = JSON.parse(response.getBody()).detail ?? detail } catch { /* the answer is no problem document */ }
-    this.problem(detail)
   }
 
   problem(detail) {
@@ -150,6 +165,14 @@ class Uploading {
     box.tabIndex = -1
     form.before(summary)
     box.focus()
+  }
+}
+
+function problemIn(response) {
+  try {
+    return JSON.parse(response.getBody())
+  } catch {
+    return {}
   }
 }
 

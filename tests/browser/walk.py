@@ -1,0 +1,180 @@
+"""The way through each page and each of its states, as students, a tutor, operations staff and an administrator go.
+
+Who looks at what is met there, the caller says: `screenshots.py` keeps pictures, `test_states.py` asks for faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import FilePayload, Page
+
+from tests.browser.conftest import Demo
+from tests.browser.problems import PROBLEMS, served_problems
+from tests.support.university import PDF, settle
+from tests.support.uploading import BYTES, PROTOCOL, UPLOADS, metadata_of
+
+STUDENT, TUTOR, OPERATOR, ADMINISTRATOR = "P4000001", "00001001", "00009001", "00009002"
+OPEN, OVER = "K827-26J-TMA02", "K827-26J-TMA01"
+
+
+class Walk:
+    """In one browser; `look` is called with the name of each state, `page-state`. `folder` takes files to hand in."""
+
+    def __init__(self, page: Page, demo: Demo, folder: Path, look: Callable[[str], None]) -> None:
+        self.page, self.demo, self.look = page, demo, look
+        self.file = folder / "answer.pdf"
+
+    def whole(self) -> None:
+        """Each page in each of its states."""
+        self.everybody()
+        self.student()
+        self.tutor()
+        self.staff()
+
+    def see(self, name: str, path: str = "") -> None:
+        """Look at the page, or at another one."""
+        if path:
+            self.page.goto(path)
+        self.look(name)
+
+    @contextmanager
+    def signed_in(self, who: str, role: str) -> Iterator[None]:
+        self.page.goto(f"/sign-in?q={who}")
+        self.page.get_by_role("button", name=f", {role}").first.click()
+        yield
+        self.page.get_by_role("button", name="Sign out").click()
+
+    def hand_in(self, content: bytes = PDF) -> None:
+        self.page.goto(f"/assignments/{OPEN}")
+        self.file.write_bytes(content)
+        self.page.get_by_label("Your file").set_input_files(self.file)
+        self.page.get_by_role("button", name="Hand in").click()
+        confirming, refused = (
+            self.page.get_by_role("button", name="Confirm and hand in"),
+            self.page.get_by_role("alert"),
+        )
+        confirming.or_(refused).first.wait_for()
+
+    def confirm(self) -> None:
+        self.page.get_by_role("button", name="Confirm and hand in").click()
+        self.page.get_by_role("heading", name="Your work was received").wait_for()
+
+    def upload(self, content: bytes = PDF) -> None:
+        """By tus, up to where the student is asked."""
+        self.page.goto(f"/assignments/{OPEN}")
+        form = self.page.locator("form[enctype]").get_attribute("action") or ""
+        headers = {
+            **PROTOCOL,
+            **BYTES,
+            "upload-length": str(len(content)),
+            "upload-metadata": metadata_of(assignment=OPEN, filename="figures.pdf"),
+            "x-csrf-token": form.partition("csrf_token=")[2].partition("&")[0],
+        }
+        self.page.request.post(UPLOADS, headers=headers, data=content)
+
+    def everybody(self) -> None:
+        """What needs no sign-in."""
+        self.see("sign-in", "/sign-in")
+        self.see("sign-in-nobody", "/sign-in?q=nobody-at-all")
+        self.see("verify", "/verify")
+        self.see("accessibility", "/accessibility")
+        with served_problems() as address:
+            for name in PROBLEMS:
+                self.see(f"problem-{name.replace('/', '-')}", f"{address}/{name}")
+
+    def student(self) -> None:
+        page = self.page
+        with self.signed_in(STUDENT, "student"):
+            self.see("work-nothing-yet", "/work")
+            self.see("inbox-empty", "/inbox")
+            self.see("assignment-open", f"/assignments/{OPEN}")
+            self.see("assignment-over", f"/assignments/{OVER}")
+            self.hand_in(b"\x7fELF" + bytes(50))
+            self.see("assignment-wrong-type")
+            self.hand_in(b"")
+            self.see("assignment-empty-file")
+            self.upload()
+            self.see("assignment-uploaded", f"/assignments/{OPEN}")
+            self.confirm()
+            self.see("receipt")
+            signed = page.locator("#receipt").text_content() or ""
+            number = page.locator("dt", has_text="Receipt number").locator("xpath=following-sibling::dd[1]")
+            self.see("receipt-on-record", f"/verify/{number.text_content()}")
+            settle(self.demo.system, every_seconds=0.05)
+            self.see("work-handed-in", "/work")
+            self.see("assignment-handed-in", f"/assignments/{OPEN}")
+            self.see("inbox", "/inbox")
+            self.see("sessions", "/sessions")
+            page.goto("/verify")
+            page.get_by_label("The signed receipt, as text").fill(signed)
+            page.get_by_role("button", name="Check").click()
+            self.see("verify-genuine")
+            self.compare(PDF, "is the file that was handed in")
+            self.see("verify-same-file")
+            self.compare(PDF + b"and more", "is not the file that was handed in")
+            self.see("verify-other-file")
+            page.get_by_label("The signed receipt, as text").fill(signed[:-8] + "AAAAAAAA")
+            page.get_by_role("button", name="Check").click()
+            self.see("verify-not-genuine")
+
+    def tutor(self) -> None:
+        page = self.page
+        with self.signed_in(TUTOR, "tutor"):
+            self.see("scripts", "/tutor")
+            page.get_by_role("row").nth(1).get_by_role("link").click()
+            self.see("script-to-collect")
+            with page.expect_download():
+                page.get_by_role("button", name="Collect and download").click()
+            page.reload()
+            self.see("script-collected")
+            self.see("later-versions-none", "/tutor/later-versions")
+        with self.signed_in(STUDENT, "student"):
+            self.hand_in()
+            self.confirm()
+            settle(self.demo.system, every_seconds=0.05)
+            self.see("work-later-version", "/work")
+            self.see("assignment-later-version", f"/assignments/{OPEN}")
+        with self.signed_in(TUTOR, "tutor"):
+            self.see("scripts-asked", "/tutor")
+            self.see("later-versions", "/tutor/later-versions")
+            page.get_by_role("row").nth(1).get_by_role("link").click()
+            self.see("later-version-question")
+            page.get_by_role("button", name="Take version").click()
+            self.see("later-version-taken")
+
+    def staff(self) -> None:
+        page = self.page
+        with self.signed_in(OPERATOR, "operations"):
+            self.see("pipeline", "/operations")
+            self.see("trail", "/operations/trail")
+            self.see("trail-nothing", "/operations/trail?q=nothing")
+            (version, *_) = self.demo.system.inspections()["submission"].facts("versions")
+            self.see("trail-found", f"/operations/trail?q={version['submission_id']}")
+        with self.signed_in(ADMINISTRATOR, "admin"):
+            self.see("roles", "/roles?q=Tom")
+            page.get_by_role("row").nth(1).get_by_role("link").click()
+            self.see("roles-of")
+            self.signed_out_in_mid_form()
+
+    def signed_out_in_mid_form(self) -> None:
+        """A role is given by who was signed out since the page was loaded, and signs in again beside it."""
+        page = self.page
+        page.get_by_label("Reaches").fill("presentation:K827-26J")
+        session = page.context.cookies()
+        page.context.clear_cookies()
+        page.get_by_role("button", name="Give").click()
+        self.see("signed-out-in-mid-form")
+        page.context.add_cookies(session)
+        page.get_by_role("button", name="I have signed in: go on").click()
+        self.see("sent-again")
+        page.get_by_role("button", name="Send it now").click()
+        self.see("role-given")
+
+    def compare(self, content: bytes, words: str) -> None:
+        """With what the receipt on the page is for; `words` must be the answer."""
+        file = FilePayload(name="found.pdf", mimeType="application/pdf", buffer=content)
+        self.page.get_by_label("The file that was handed in").set_input_files(file)
+        self.page.get_by_role("status").filter(has_text=words).wait_for()
