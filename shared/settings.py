@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     digest_window_seconds: int = Field(
         default=900, ge=0, description="how long a tutor's mail gathers news; 0 = at once"
     )
+    turnaround_days: int = Field(
+        default=10, ge=1, le=250, description="how many working days a tutor has to give a script back marked"
+    )
     kept_days: int = Field(
         default=365,
         ge=0,

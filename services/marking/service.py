@@ -15,6 +15,7 @@ from services.marking.later_versions.views import QuestionViews
 from services.marking.malware.handlers import Findings
 from services.marking.personal import MarkingKeeps
 from services.marking.scripts import api, pages
+from services.marking.scripts.domain import Turnaround
 from services.marking.scripts.handlers import Collecting
 from services.marking.scripts.views import ScriptViews
 from services.marking.tutors.handlers import Directory
@@ -37,7 +38,9 @@ def compose(platform: Platform) -> Service:
     """The service with the platform's adapters."""
     database = platform.database(NAME, HISTORY)
     only_clean = platform.settings.collects_only_clean
-    tutors, scripts, views = TutorStore(), ScriptStore(), ScriptViews(only_clean=only_clean)
+    turnaround = Turnaround(platform.settings.turnaround_days)
+    tutors, scripts = TutorStore(), ScriptStore()
+    views = ScriptViews(only_clean=only_clean, turnaround=turnaround)
     questions, question_views = QuestionStore(), QuestionViews()
     collecting = Collecting(
         database=database, objects=platform.objects, store=scripts, views=views, only_clean=only_clean

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from shared.clock import LONDON
 
@@ -20,7 +20,12 @@ def describe_moment(moment: datetime) -> str:
         message = "a moment needs its time zone"
         raise ValueError(message)
     local = moment.astimezone(LONDON)
-    return f"{local:%A} {local.day} {local:%B %Y}, {_time_of_day(local)} ({local:%Z})"
+    return f"{describe_day(local)}, {_time_of_day(local)} ({local:%Z})"
+
+
+def describe_day(day: date) -> str:
+    """A day, for example `Tuesday 24 November 2026`."""
+    return f"{day:%A} {day.day} {day:%B %Y}"
 
 
 def _time_of_day(local: datetime) -> str:

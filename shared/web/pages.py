@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from shared.web.assets import Assets
 from shared.web.brand import BRAND, Brand
-from shared.web.moments import describe_moment
+from shared.web.moments import describe_day, describe_moment
 from shared.web.sessions import form_token, quiet_principal_of
 
 HERE = Path(__file__).parent
@@ -46,6 +46,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self.environment.filters["moment"] = describe_moment
+        self.environment.filters["day"] = describe_day
         self.environment.filters["since"] = lambda text: describe_moment(datetime.fromisoformat(text))
         self.environment.filters["size"] = describe_size
         self.environment.filters["exact_size"] = describe_exactly

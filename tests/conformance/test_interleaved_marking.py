@@ -16,6 +16,7 @@ from services.marking.later_versions.handlers import Answering, Asking
 from services.marking.later_versions.store import QuestionStore, question_table
 from services.marking.malware.domain import MalwareFound
 from services.marking.malware.handlers import Findings
+from services.marking.scripts.domain import Turnaround
 from services.marking.scripts.handlers import Collecting
 from services.marking.scripts.views import ScriptViews
 from services.marking.tables import metadata
@@ -49,7 +50,7 @@ class Office:
         self.answering = Answering(database=self.database, questions=QuestionStore(), scripts=ScriptStore())
 
     def _collecting(self, *, only_clean: bool) -> Collecting:
-        views = ScriptViews(only_clean=only_clean)
+        views = ScriptViews(only_clean=only_clean, turnaround=Turnaround(10))
         return Collecting(
             database=self.database, objects=self.objects, store=ScriptStore(), views=views, only_clean=only_clean
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -23,6 +23,7 @@ from shared.web.sessions import SignedIn, check_form
 class ScriptOut(BaseModel):
     """A script of the tutor's; `student` is null where marking is anonymous.
 
+    `due_back` is the last day to give it back marked; null while its assignment is unknown here.
     `check` is how far the version is with the search for malware; null where there is none.
     `collected_at` is of the last collection: of an earlier version, when a later one was taken and is to be collected.
     """
@@ -37,6 +38,7 @@ class ScriptOut(BaseModel):
     version: int
     state_since: datetime
     collected_at: datetime | None
+    due_back: date | None
     check: Check | None
 
 

@@ -11,6 +11,7 @@ from services.marking.later_versions.views import QuestionViews
 from services.marking.scripts.api import download
 from services.marking.scripts.handlers import Collecting
 from services.marking.scripts.views import ScriptViews
+from shared.clock import LONDON
 from shared.database import Database
 from shared.storage.port import ObjectStore
 from shared.web.pages import Pages
@@ -32,10 +33,20 @@ def routes(
     def work_list(request: Request, tutor: SignedIn, after: Annotated[str, Query(max_length=200)] = "") -> Response:
         with database.reading() as connection:
             scripts = views.of_tutor(connection, tutor.person_ref, after=after)
-            counts = views.counts(connection, tutor.person_ref)
+            assignments = views.by_assignment(connection, tutor.person_ref)
             asked = questions.count(connection, tutor.person_ref)
         more = f"{scripts[-1].assignment_id}/{scripts[-1].work_id}" if views.is_full(scripts) else None
-        return pages.render(request, "marking/work_list.html", scripts=scripts, counts=counts, asked=asked, more=more)
+        today = database.clock.now().astimezone(LONDON).date()
+        return pages.render(
+            request,
+            "marking/work_list.html",
+            scripts=scripts,
+            assignments=assignments,
+            asked=asked,
+            more=more,
+            today=today,
+            working_days=views.turnaround.working_days,
+        )
 
     @router.get("/scripts/{work_id}")
     def script(request: Request, work_id: str, tutor: SignedIn) -> Response:

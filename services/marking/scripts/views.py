@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from services.marking.allocation.store import ruling_table, script_table
 from services.marking.malware.domain import Check, check_of
+from services.marking.scripts.domain import Turnaround
 from services.marking.tutors.store import assignment_table, person_table
 from shared.contracts import MEDIA_TYPES
 from shared.errors import NotFound
@@ -22,6 +23,7 @@ PAGE = 200
 class ScriptLine:
     """A script in a list; `student` is None where marking is anonymous.
 
+    `due_back` is the last day to give it back; None while its assignment is unknown here.
     `check` is of the version that is to be marked; None where nothing is searched for malware.
     """
 
@@ -33,12 +35,28 @@ class ScriptLine:
     version: int
     state_since: datetime
     collected_at: datetime | None
+    due_back: date | None
     check: Check | None
 
     @property
     def is_held_back(self) -> bool:
         """Whether it is to be collected, and cannot be now."""
         return self.state == "allocated" and self.check not in {None, Check.CLEAN}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssignmentLine:
+    """Of an assignment, how many scripts a tutor has to collect and has collected.
+
+    Cut-off and `due_back`, of scripts that came before it, are None while the assignment is unknown here.
+    """
+
+    assignment_id: str
+    title: str
+    to_collect: int
+    collected: int
+    cut_off_at: datetime | None
+    due_back: date | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +75,9 @@ class Content:
 class ScriptViews:
     """Queries on a caller's connection. `only_clean` is whether versions without an outcome count as being checked."""
 
-    def __init__(self, *, only_clean: bool) -> None:
+    def __init__(self, *, only_clean: bool, turnaround: Turnaround) -> None:
         self.only_clean = only_clean
+        self.turnaround = turnaround
 
     def of_tutor(
         self, connection: sa.Connection, tutor_ref: str, *, after: str = "", state: str | None = None
@@ -78,15 +97,22 @@ class ScriptViews:
         """Whether a page is full, so that there may be another."""
         return len(lines) == PAGE
 
-    def counts(self, connection: sa.Connection, tutor_ref: str) -> list[Any]:
-        """How many of the tutor's scripts are in which state, by assignment; looks at this tutor's scripts only."""
+    def by_assignment(self, connection: sa.Connection, tutor_ref: str) -> list[AssignmentLine]:
+        """The tutor's assignments, the first cut-off first; looks at this tutor's scripts only."""
         query = (
-            sa.select(script_table.c.assignment_id, script_table.c.state, sa.func.count().label("number"))
+            sa.select(
+                script_table.c.assignment_id,
+                sa.func.count().label("all"),
+                sa.func.sum(sa.case((script_table.c.state == "collected", 1), else_=0)).label("collected"),
+                assignment_table.c.title,
+                assignment_table.c.cut_off_at,
+            )
+            .outerjoin(assignment_table, assignment_table.c.assignment_id == script_table.c.assignment_id)
             .where(script_table.c.tutor_ref == tutor_ref)
-            .group_by(script_table.c.assignment_id, script_table.c.state)
-            .order_by(script_table.c.assignment_id, script_table.c.state)
+            .group_by(script_table.c.assignment_id, assignment_table.c.title, assignment_table.c.cut_off_at)
+            .order_by(assignment_table.c.cut_off_at, script_table.c.assignment_id)
         )
-        return list(connection.execute(query))
+        return [self._assignment_line(row) for row in connection.execute(query).mappings()]
 
     def script(self, connection: sa.Connection, work_id: str, tutor_ref: str) -> ScriptLine:
         """Raises `NotFound` unless it is this tutor's."""
@@ -123,8 +149,10 @@ class ScriptViews:
                 script_table,
                 assignment_table.c.title,
                 assignment_table.c.anonymous,
+                assignment_table.c.cut_off_at,
                 person_table.c.name,
                 ruling_table.c.scan_outcome,
+                ruling_table.c.arrived_at,
             )
             .outerjoin(ruling_table, ruling_table.c.submission_id == script_table.c.taken_submission_id)
             .outerjoin(assignment_table, assignment_table.c.assignment_id == script_table.c.assignment_id)
@@ -142,7 +170,18 @@ class ScriptViews:
             version=row.taken_version,
             state_since=row.state_since,
             collected_at=row.collected_at,
+            due_back=self.turnaround.due_back(row.cut_off_at, row.arrived_at) if row.cut_off_at else None,
             check=check_of(row.scan_outcome, only_clean=self.only_clean),
+        )
+
+    def _assignment_line(self, row: sa.RowMapping) -> AssignmentLine:
+        return AssignmentLine(
+            assignment_id=row["assignment_id"],
+            title=row["title"] or row["assignment_id"],
+            to_collect=row["all"] - row["collected"],
+            collected=row["collected"],
+            cut_off_at=row["cut_off_at"],
+            due_back=self.turnaround.due_back(row["cut_off_at"]) if row["cut_off_at"] else None,
         )
 
 

@@ -1,0 +1,24 @@
+"""Working days of the university: not Saturdays, Sundays and the bank holidays of England, where it is."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from functools import cache
+
+from holidays import HolidayBase, country_holidays
+
+from shared.clock import LONDON
+
+
+def day_after_working_days(moment: datetime, count: int) -> date:
+    """The last of `count` working days that follow the UK day of this moment; raises `ValueError` for less than one."""
+    if count < 1:
+        message = "at least one working day has to follow"
+        raise ValueError(message)
+    return _holidays().get_nth_working_day(moment.astimezone(LONDON).date(), count)
+
+
+@cache
+def _holidays() -> HolidayBase:
+    """Those of any year; what the library has not, as a holiday that was named only once, is a working day."""
+    return country_holidays("GB", subdiv="ENG")
