@@ -120,7 +120,7 @@ class Submission:
             hand_in=self.hand_in,
             catalogue=self.catalogue,
             views=self.views,
-            waiting=self.uploads.waiting,
+            uploaded=self.uploads,
             checks=scan_views.states_of,
             database=self.database,
             pages=platform.pages,

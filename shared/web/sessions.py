@@ -42,7 +42,10 @@ class WrongForm(Forbidden):
     """The form did not come from a page of ours, or the page was too old."""
 
     code = "form_expired"
-    title = "This page has expired. Go back, reload it and send the form again"
+    title = "This page has expired"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was done. Go back, reload the page and send the form again.")
 
 
 def guard(request: Request) -> None:
@@ -70,8 +73,8 @@ def _check_open(request: Request, principal: Principal) -> None:
 def _relation(principal: Principal, rights: Rights) -> Relation:
     relation = rights.get(principal.role)
     if relation is None:
-        roles = " and ".join(role.replace("_", " ") for role in rights)
-        raise Forbidden(f"This is for {roles} only. If you have that role too, sign out and sign in with it.")
+        roles = " or ".join(role.replace("_", " ") for role in rights)
+        raise Forbidden(f"Only the role {roles} may do this. If you have it too, sign out and sign in with it.")
     return relation
 
 

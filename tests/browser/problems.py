@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Query
+from fastapi import APIRouter, FastAPI, HTTPException, Query
 
 from deploy.servers.ports import free_port
 from services.submission.resumable.domain import Gone, Locked
@@ -26,7 +26,8 @@ MAINTENANCE = (
     "is safe. No cut-off falls into this time."
 )
 FAILURES: Mapping[str, Exception] = {
-    "forbidden": Forbidden("This is for tutor only. If you have that role too, sign out and sign in with it."),
+    "not-found": HTTPException(404),
+    "forbidden": Forbidden("Only the role tutor may do this. If you have it too, sign out and sign in with it."),
     "form-expired": WrongForm(),
     "conflict": Conflict("The script was collected by another tutor in between. Go back to your scripts."),
     "gone": Gone("The upload was deleted, because nothing came for a week. Please choose the file again."),
@@ -38,12 +39,12 @@ FAILURES: Mapping[str, Exception] = {
     "maintenance": UnderMaintenance(MAINTENANCE),
     "storage-full": StorageFull(),
 }
-PROBLEMS = (*FAILURES, "invalid", "nothing/is/here")
+PROBLEMS = (*FAILURES, "invalid")
 
 
 @contextmanager
 def served_problems() -> Iterator[str]:
-    """Its address; the pages are at `/` and their names in `PROBLEMS`."""
+    """Its address; the pages are at `/problem/` and their names in `PROBLEMS`."""
     server = HttpThread(_app(), host="127.0.0.1", port=free_port())
     server.start()
     yield server.address
@@ -53,11 +54,11 @@ def served_problems() -> Iterator[str]:
 def _app() -> FastAPI:
     router = APIRouter()
 
-    @router.get("/invalid")
+    @router.get("/problem/invalid")
     def invalid(number: Annotated[int, Query(alias="number of pages")]) -> int:
         return number
 
-    @router.get("/{name}")
+    @router.get("/problem/{name}")
     def fail(name: str) -> None:
         raise FAILURES[name]
 

@@ -36,7 +36,7 @@ class Photographer:
 
 def main() -> int:
     """Walk and keep everything; how many pictures there are goes to standard output."""
-    configure_logs("ERROR")
+    configure_logs("CRITICAL")
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS

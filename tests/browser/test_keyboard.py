@@ -89,7 +89,7 @@ def test_a_tutor_collects_in_two_steps_and_reads_the_news_in_one(
     settle(demo.system, every_seconds=0.05)
     keyboard.press("button", "Sign out")
     keyboard.sign_in(TUTOR, "tutor")
-    expect(keyboard.page.get_by_role("table", name="Scripts by assignment")).to_be_visible()
+    expect(keyboard.page.get_by_role("table", name="Each script")).to_be_visible()
     keyboard.press("link", "Dafydd Jones")
     with keyboard.page.expect_download():
         keyboard.press("button", "Collect and download")

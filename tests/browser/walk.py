@@ -83,7 +83,7 @@ class Walk:
         self.see("accessibility", "/accessibility")
         with served_problems() as address:
             for name in PROBLEMS:
-                self.see(f"problem-{name.replace('/', '-')}", f"{address}/{name}")
+                self.see(f"problem-{name}", f"{address}/problem/{name}")
 
     def student(self) -> None:
         page = self.page
@@ -98,6 +98,8 @@ class Walk:
             self.see("assignment-empty-file")
             self.upload()
             self.see("assignment-uploaded", f"/assignments/{OPEN}")
+            self.see("work-uploaded", "/work")
+            page.goto(f"/assignments/{OPEN}")
             self.confirm()
             self.see("receipt")
             signed = page.locator("#receipt").text_content() or ""
@@ -124,7 +126,7 @@ class Walk:
         page = self.page
         with self.signed_in(TUTOR, "tutor"):
             self.see("scripts", "/tutor")
-            page.get_by_role("row").nth(1).get_by_role("link").click()
+            page.get_by_role("table", name="Each script").get_by_role("link").first.click()
             self.see("script-to-collect")
             with page.expect_download():
                 page.get_by_role("button", name="Collect and download").click()

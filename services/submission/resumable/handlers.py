@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -152,6 +152,10 @@ class Uploads:
     def waiting(self, connection: sa.Connection, assignment_id: str, person_ref: str) -> Sequence[Upload]:
         """The person's uploads for an assignment that are not handed in, whole or not."""
         return self.uploads.open_of(work_id_of(assignment_id, person_ref), connection)
+
+    def waiting_works(self, connection: sa.Connection, work_ids: Sequence[str]) -> Collection[str]:
+        """Those of these works for which something is uploaded and not handed in."""
+        return self.uploads.works_with_open(work_ids, connection)
 
     def timer_handlers(self) -> Mapping[str, TimerHandler]:
         return {LAPSE: self.lapse}

@@ -100,6 +100,11 @@ class UploadStore:
         query = sa.select(upload_table).where(_u.work_id == work_id, _u.state.in_(OPEN)).order_by(_u.started_at)
         return [_upload(row) for row in connection.execute(query).mappings()]
 
+    def works_with_open(self, work_ids: Sequence[str], connection: sa.Connection) -> set[str]:
+        """Those of these works that have an upload which is not at its end."""
+        query = sa.select(_u.work_id).where(_u.work_id.in_(work_ids), _u.state.in_(OPEN)).distinct()
+        return set(connection.scalars(query))
+
     def add_pieces(self, pieces: Sequence[Piece], tx: Transaction) -> None:
         rows: list[Mapping[str, object]] = [
             {column.name: getattr(piece, column.name) for column in piece_table.c} for piece in pieces

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
@@ -34,10 +34,16 @@ START = {"student": "/work", "tutor": "/tutor", "operations": "/operations", "ad
 """Where somebody begins, by their role; who has no pages of their own, at their messages."""
 
 
-class Waiting(Protocol):
-    """Knows what a person has uploaded for an assignment and not handed in."""
+class Uploaded(Protocol):
+    """Knows what is uploaded and not handed in."""
 
-    def __call__(self, connection: sa.Connection, assignment_id: str, person_ref: str, /) -> Sequence[Any]: ...
+    def waiting(self, connection: sa.Connection, assignment_id: str, person_ref: str) -> Sequence[Any]:
+        """What a person has uploaded for an assignment."""
+        ...
+
+    def waiting_works(self, connection: sa.Connection, work_ids: Sequence[str]) -> Collection[str]:
+        """Those of these works for which there is something."""
+        ...
 
 
 class Checks(Protocol):
@@ -55,7 +61,7 @@ class StudentPages:
         hand_in: HandIn,
         catalogue: CatalogueViews,
         views: SubmissionViews,
-        waiting: Waiting,
+        uploaded: Uploaded,
         checks: Checks,
         database: Database,
         pages: Pages,
@@ -63,7 +69,7 @@ class StudentPages:
         self.hand_in = hand_in
         self.catalogue = catalogue
         self.views = views
-        self.waiting = waiting
+        self.uploaded = uploaded
         self.checks = checks
         self.database = database
         self.pages = pages
@@ -73,6 +79,8 @@ class StudentPages:
         with self.database.reading() as connection:
             assignments = self.catalogue.assignments_of(connection, student.person_ref)
             versions = self.views.versions_of(connection, student.person_ref)
+            ids = {each.assignment_id: work_id_of(each.assignment_id, student.person_ref) for each in assignments}
+            waiting = self.uploaded.waiting_works(connection, list(ids.values()))
         of_assignment: dict[str, list[Any]] = defaultdict(list)
         for version in versions:
             of_assignment[version.assignment_id].append(version)
@@ -82,6 +90,7 @@ class StudentPages:
             "submission/work.html",
             assignments=assignments,
             works=works,
+            uploaded={assignment_id for assignment_id, work_id in ids.items() if work_id in waiting},
             standings={each: how for mine in of_assignment.values() for each, how in standings(mine).items()},
             now=self.now(),
         )
@@ -100,7 +109,7 @@ class StudentPages:
                 if version.assignment_id == assignment_id
             ]
             used = self.hand_in.store.used(work_id_of(assignment_id, student.person_ref), connection)
-            waiting = self.waiting(connection, assignment_id, student.person_ref)
+            waiting = self.uploaded.waiting(connection, assignment_id, student.person_ref)
             checks = self.checks(connection, [version.submission_id for version in versions])
         return self.pages.render(
             request,
