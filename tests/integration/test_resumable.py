@@ -173,13 +173,13 @@ def test_a_version_is_made_by_confirming_and_not_before(house: House, uma: Uploa
     assert len(house.rows("submission", "versions")) == before + 1
 
 
-def test_the_students_list_says_that_something_waits_to_be_handed_in(uma: Uploader) -> None:
-    path = uma.begin(3)
-    assert "Uploaded, not handed in" in uma.send("GET", "/work").text
-    uma.patch(path, b"abc", 0)
-    assert "Uploaded, not handed in" in uma.send("GET", "/work").text
-    uma.confirm(path)
-    assert "Uploaded, not handed in" not in uma.send("GET", "/work").text
+def test_the_students_list_says_that_something_waits_to_be_handed_in(vic: Uploader) -> None:
+    path = vic.begin(3)
+    assert "Uploaded, not handed in" in vic.send("GET", "/work").text
+    vic.patch(path, b"abc", 0)
+    assert "Uploaded, not handed in" in vic.send("GET", "/work").text
+    vic.confirm(path)
+    assert "Uploaded, not handed in" not in vic.send("GET", "/work").text
 
 
 def test_one_key_for_two_uploads_of_one_file_makes_one_version(uma: Uploader) -> None:
