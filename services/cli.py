@@ -11,6 +11,7 @@ from services.embedded import Embedded, sole_user
 from services.identity.grants.domain import GRANTED
 from services.intake.catalogue import load_demo
 from services.intake.commands import add_imports
+from services.notifier.deliveries.commands import add_deliveries
 from services.opening import opened, opened_or_new
 from services.operations.commands import add_commands
 from services.persons.commands import add_persons
@@ -18,7 +19,7 @@ from services.replay.commands import add_replay
 from services.submission.receipts.commands import add_receipts
 from services.submission.scanning.commands import add_scans
 from services.system import HISTORIES
-from services.tools import operations_tools, person_tools, receipt_tools, scan_desk
+from services.tools import delivery_tools, operations_tools, person_tools, receipt_tools, scan_desk
 from services.topics import add_topics
 from shared.errors import EtmaError
 from shared.observability.logs import configure_logs
@@ -113,6 +114,7 @@ add_imports(app, opened_or_new)
 add_commands(app, operations_tools)
 add_receipts(app, receipt_tools)
 add_scans(app, scan_desk)
+add_deliveries(app, delivery_tools)
 add_replay(app)
 add_topics(app)
 add_persons(app, opened, person_tools)

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from services.identity.erasure.handlers import PersonDesk
+from services.notifier.deliveries.commands import Tools as DeliveryTools
 from services.opening import opened
 from services.operations.commands import Tools
 from services.operations.dead_letters.handlers import DeadLetterDesk
@@ -67,6 +68,13 @@ def scan_desk() -> Iterator[ScanDesk]:
     """The desk of the search for malware, by the database that the settings name."""
     with opened() as system:
         yield system.submission.scan_desk
+
+
+@contextmanager
+def delivery_tools() -> Iterator[DeliveryTools]:
+    """The desk of deliveries, by the database that the settings name."""
+    with opened() as system:
+        yield DeliveryTools(system.notifier.delivery_desk, system.notifier.delivery_views)
 
 
 @contextmanager

@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     turnaround_days: int = Field(
         default=10, ge=1, le=250, description="how many working days a tutor has to give a script back marked"
     )
+    daily_digest_hour: int = Field(
+        default=7, ge=0, le=23, description="at which full hour of UK time the daily mail goes to who chose it"
+    )
     kept_days: int = Field(
         default=365,
         ge=0,

@@ -48,9 +48,13 @@ class Timers:
         self, tx: Transaction, *, kind: str, key: str, due_at: datetime, payload: Mapping[str, object] | None = None
     ) -> None:
         """Set the timer, or move it when it is already set."""
-        row = {"kind": kind, "key": key, "due_at": due_at, "payload": dict(payload or {})}
+        self.set_all(tx, [Timer(kind=kind, key=key, due_at=due_at, payload=dict(payload or {}))])
+
+    def set_all(self, tx: Transaction, timers: Sequence[Timer]) -> None:
+        """Set these, or move those that are already set; no two are of one kind and key."""
         fresh = {"failures": 0, "not_before": None}
-        tx.connection.execute(upsert(timer, key=["kind", "key"], update=[*_MOVED, *fresh]), [row | fresh])
+        rows = [{"kind": t.kind, "key": t.key, "due_at": t.due_at, "payload": t.payload} | fresh for t in timers]
+        tx.write(upsert(timer, key=["kind", "key"], update=[*_MOVED, *fresh]), rows)
 
     def set_all_new(self, tx: Transaction, timers: Sequence[Timer]) -> None:
         """Set those that are not set yet; a set one keeps its moment."""

@@ -8,11 +8,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.notifier.deliveries.store import deliveries
+from services.notifier.deliveries.handlers import DIGEST
+from services.notifier.deliveries.store import deliveries, is_failed, is_unfinished, resendings
 from services.notifier.directory.store import assignments, persons
-from services.notifier.obligations.store import obligations
+from services.notifier.obligations.store import is_open, obligations
+from services.notifier.preferences.store import preferences
 from shared.database import Database
 from shared.inspection import MESSAGING_KINDS, PAGE, check_kind
+from shared.messaging.tables import timer
+
+_WAITS = sa.and_(obligations.c.state == "pending", timer.c.kind == DIGEST, timer.c.key == obligations.c.person_ref)
 
 _OBLIGATIONS = sa.select(
     obligations.c.obligation_id.label("position"),
@@ -27,12 +32,22 @@ _OBLIGATIONS = sa.select(
     obligations.c.waits_for,
     obligations.c.delivery_id,
     obligations.c.created_at,
+    timer.c.due_at.label("waits_until"),
+    preferences.c.way,
+).select_from(
+    obligations.outerjoin(timer, _WAITS).outerjoin(preferences, preferences.c.person_ref == obligations.c.person_ref)
 )
 
 _TOLD = (
     sa.select(sa.func.count())
     .select_from(obligations)
     .where(obligations.c.delivery_id == deliveries.c.delivery_id)
+    .scalar_subquery()
+)
+
+_RESENT_AT = (
+    sa.select(sa.func.max(resendings.c.resent_at, type_=resendings.c.resent_at.type))
+    .where(resendings.c.delivery_id == deliveries.c.delivery_id)
     .scalar_subquery()
 )
 
@@ -47,6 +62,7 @@ _DELIVERIES = sa.select(
     deliveries.c.created_at,
     deliveries.c.finished_at,
     _TOLD.label("obligations"),
+    _RESENT_AT.label("resent_at"),
 )
 
 _PERSONS = sa.select(persons.c.person_ref.label("position"), persons.c.person_ref, persons.c.revision)
@@ -81,26 +97,34 @@ class NotifierInspection:
             return [{name: _plain(value) for name, value in row.items()} for row in page]
 
     def status(self) -> dict[str, object]:
-        """Return counts by state, and since when the oldest message and the oldest digest wait (None: nothing does)."""
+        """Return how many are in each state that asks for something to happen, and since when the oldest waits.
+
+        What was told is not counted: it only grows, and whoever needs the number reads the stream. None for an oldest
+        that is not there.
+        """
+        waiting = obligations.c.state
         with self.database.reading() as connection:
             return {
-                "obligations": _by_state(obligations, connection),
-                "deliveries": _by_state(deliveries, connection),
-                "oldest_queued_at": _oldest(deliveries, ("queued", "sending", "uncertain"), connection),
-                "oldest_pending_at": _oldest(obligations, ("pending",), connection),
-                "oldest_held_at": _oldest(obligations, ("held",), connection),
+                "obligations": _by_state(waiting, is_open, connection),
+                "deliveries": {
+                    **_by_state(deliveries.c.state, is_failed, connection),
+                    **_by_state(deliveries.c.state, is_unfinished, connection),
+                },
+                "oldest_queued_at": _oldest(deliveries.c.created_at, is_unfinished, connection),
+                "oldest_pending_at": _oldest(obligations.c.created_at, is_open & (waiting == "pending"), connection),
+                "oldest_held_at": _oldest(obligations.c.created_at, is_open & (waiting == "held"), connection),
                 **self.messaging(),
             }
 
 
-def _by_state(table: sa.Table, connection: sa.Connection) -> dict[str, int]:
-    counted = sa.select(table.c.state, sa.func.count().label("number")).group_by(table.c.state).order_by(table.c.state)
-    return {row.state: row.number for row in connection.execute(counted)}
+def _by_state(state: sa.Column[str], within: sa.ColumnElement[bool], connection: sa.Connection) -> dict[str, int]:
+    """Count what is in an index that has a row for nothing else."""
+    counted = sa.select(state.label("state"), sa.func.count().label("number")).where(within).group_by(state)
+    return {row.state: row.number for row in connection.execute(counted.order_by(state))}
 
 
-def _oldest(table: sa.Table, states: tuple[str, ...], connection: sa.Connection) -> object:
-    oldest = sa.select(table.c.created_at).where(table.c.state.in_(states)).order_by(table.c.created_at).limit(1)
-    return _plain(connection.scalar(oldest))
+def _oldest(moment: sa.Column[datetime], within: sa.ColumnElement[bool], connection: sa.Connection) -> object:
+    return _plain(connection.scalar(sa.select(moment).where(within).order_by(moment).limit(1)))
 
 
 def _plain(value: object) -> object:

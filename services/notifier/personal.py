@@ -9,10 +9,12 @@ import sqlalchemy as sa
 
 from services.notifier.channels.port import Channel
 from services.notifier.deliveries.domain import DeliveryState
-from services.notifier.deliveries.store import DeliveryStore, deliveries
+from services.notifier.deliveries.handlers import Stores
+from services.notifier.deliveries.store import deliveries
 from services.notifier.directory.store import persons
 from services.notifier.obligations.handlers import Obligations
 from services.notifier.obligations.store import obligations
+from services.notifier.preferences.store import preferences
 from shared.chunks import in_chunks
 from shared.database import Database, Transaction
 from shared.persons import Keeps
@@ -23,23 +25,25 @@ CHUNK = 500
 class NotifierKeeps(Keeps):
     """See `shared.persons.Keeps`. What an erased person was not told yet is not mailed any more."""
 
-    def __init__(self, database: Database, *, owed: Obligations, going_out: DeliveryStore, channel: Channel) -> None:
+    def __init__(self, database: Database, *, owed: Obligations, stores: Stores, channel: Channel) -> None:
         self.database = database
         self.owed = owed
-        self.going_out = going_out
+        self.stores = stores
         self.channel = channel
 
     def queries(self, person_ref: str) -> Mapping[str, sa.Select[Any]]:
         return {
             "person": sa.select(persons).where(persons.c.person_ref == person_ref),
+            "preference": sa.select(preferences).where(preferences.c.person_ref == person_ref),
             "told": sa.select(obligations).where(obligations.c.person_ref == person_ref),
             "messages": sa.select(deliveries).where(deliveries.c.person_ref == person_ref),
         }
 
     def forget(self, person_refs: Sequence[str], tx: Transaction) -> None:
         tx.connection.execute(sa.delete(persons).where(persons.c.person_ref.in_(person_refs)))
+        self.stores.preferences.forget(person_refs, tx)
         self.owed.let_go(person_refs, tx)
-        self.going_out.suppress(person_refs, tx)
+        self.stores.deliveries.suppress(person_refs, tx)
 
     def clear(self, person_ref: str) -> bool:
         """Delete the letters; False while a sender has one in hand, who read the address before."""

@@ -147,6 +147,12 @@ RIGHTS: Final[Table] = {
     # notifier
     "GET /inbox": _OWN_OF_ALL,
     "GET /api/v1/inbox": _OWN_OF_ALL,
+    "GET /preferences": _OWN_OF_ALL,
+    "POST /preferences": _OWN_OF_ALL,
+    "GET /api/v1/preferences": _OWN_OF_ALL,
+    "PUT /api/v1/preferences": _OWN_OF_ALL,
+    "GET /deliveries": _OPERATIONS,
+    "POST /deliveries/{delivery_id}/resend": _OPERATIONS,
     # operations
     "GET /operations": _OPERATIONS,
     "GET /operations/trail": _OPERATIONS,

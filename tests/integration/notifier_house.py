@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from uuid import uuid4
@@ -14,19 +14,23 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from services.notifier.channels.port import Channel, Mail, Outcome
-from services.notifier.deliveries.handlers import Dispatcher, Sender, SenderSettings, Stores
+from services.notifier.deliveries.handlers import DIGEST, Dispatcher, DispatchSettings, Sender, SenderSettings, Stores
+from services.notifier.deliveries.resending import DeliveryDesk
 from services.notifier.deliveries.store import DeliveryStore, deliveries
 from services.notifier.directory.handlers import Directory
 from services.notifier.directory.store import DirectoryStore
 from services.notifier.obligations.handlers import Obligations
 from services.notifier.obligations.store import ObligationStore, obligations
+from services.notifier.preferences.domain import Way
+from services.notifier.preferences.handlers import Choosing
+from services.notifier.preferences.store import PreferenceStore
 from services.notifier.schema import metadata
 from shared.clock import Clock
 from shared.contracts import FACTS, Fact, fact_type
 from shared.database import Database
 from shared.messaging.message import Message
 from shared.messaging.tables import outbox, timer
-from shared.timers import Timer, Timers
+from shared.timers import Timer, Timers, TimersLoop
 from tests.support.databases import ManualClock, make_database
 from tests.unit.notifier_facts import NOON
 
@@ -71,11 +75,18 @@ class House:
         self.database = make(metadata, folder, "notifier", self.clock)
         self.scripted = ScriptedChannel()
         self.channel = channel or self.scripted
-        self.stores = Stores(deliveries=DeliveryStore(), obligations=ObligationStore(), directory=DirectoryStore())
+        self.stores = Stores(
+            deliveries=DeliveryStore(),
+            obligations=ObligationStore(),
+            directory=DirectoryStore(),
+            preferences=PreferenceStore(),
+        )
         self.timers = Timers()
-        self.dispatcher = Dispatcher(self.stores, self.timers, window=window, domain="etma.example")
-        owed = Obligations(self.stores.obligations, self.stores.directory, self.dispatcher.dispatch)
-        self.table = {**owed.table(), **Directory(self.stores.directory).table()}
+        self.dispatcher = Dispatcher(self.stores, self.timers, DispatchSettings(window=window, domain="etma.example"))
+        self.choosing = Choosing(self.database, self.stores.preferences, self.dispatcher.redirect)
+        self.desk = DeliveryDesk(self.database, self.stores)
+        self.owed = Obligations(self.stores.obligations, self.stores.directory, self.dispatcher.dispatch)
+        self.table = {**self.owed.table(), **Directory(self.stores.directory).table()}
 
     def hear(self, *facts: Fact, event_ids: Mapping[int, str] | None = None) -> None:
         """Hand facts to their handlers in runs of one type, each run in one transaction."""
@@ -89,12 +100,19 @@ class House:
         """Hand one fact over under this id, as after a lost acknowledgement."""
         self.hear(fact, event_ids={id(fact): event_id})
 
+    def choose(self, person_ref: str, way: Way) -> None:
+        """Have a person choose how to be told."""
+        self.choosing.choose(person_ref, way, actor=f"student:{person_ref}")
+
     def fire_digests(self) -> None:
-        """Fire the timers that are due now, as the timer loop does."""
-        with self.database.transaction() as tx:
-            due = list(tx.connection.scalars(sa.select(timer.c.key).where(timer.c.due_at <= tx.now)))
-            self.dispatcher.fire([Timer(kind="digest", key=key, due_at=tx.now, payload={}) for key in due], tx)
-            tx.connection.execute(sa.delete(timer).where(timer.c.key.in_(due)))
+        """Fire the timers that are due now, by the real loop."""
+        TimersLoop(self.database, {DIGEST: self.dispatcher.fire}).step(threading.Event())
+
+    def digests_set(self) -> dict[str, datetime]:
+        """When the digest of each person is due that is set."""
+        with self.database.reading() as connection:
+            rows = connection.execute(sa.select(timer.c.key, timer.c.due_at).where(timer.c.kind == DIGEST))
+            return {row.key: row.due_at for row in rows}
 
     def fire_for(self, person_ref: str) -> None:
         """Fire the digest of one person, whatever waits."""

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from services.notifier.channels.port import Fate, Outcome
 from services.notifier.inspection import NotifierInspection
 from services.notifier.obligations.views import InboxView
+from services.notifier.preferences.domain import Way
 from shared.errors import NotFound, Rejected
 from tests.integration.notifier_house import House
 from tests.unit.notifier_facts import allocated, assignment, not_taken, person, received
@@ -48,13 +50,13 @@ def test_an_unknown_kind_is_not_found(house: House) -> None:
         NotifierInspection(house.database).facts("secrets")
 
 
-def test_the_status_counts_by_state_and_says_since_when_something_waits(house: House) -> None:
+def test_the_status_counts_what_waits_and_says_since_when_something_waits(house: House) -> None:
     began = house.clock.now().isoformat()
     house.hear(received("ada"), received("eve"), allocated("ada"))
     house.clock.advance(timedelta(minutes=1))
     house.hear(received("ada", version=2))
     status = NotifierInspection(house.database, lambda: {"outbox": 0}).status()
-    assert status["obligations"] == {"assigned": 2, "held": 1, "pending": 1}
+    assert status["obligations"] == {"held": 1, "pending": 1}
     assert status["deliveries"] == {"queued": 2}
     assert (status["oldest_queued_at"], status["oldest_pending_at"], status["oldest_held_at"]) == (began,) * 3
     assert status["outbox"] == 0
@@ -64,8 +66,41 @@ def test_a_status_with_nothing_waiting_has_no_oldest(house: House) -> None:
     house.hear(received("ada"))
     house.send()
     status = NotifierInspection(house.database).status()
-    assert status["deliveries"] == {"sent": 1}
+    assert (status["obligations"], status["deliveries"]) == ({}, {})
     assert (status["oldest_queued_at"], status["oldest_pending_at"]) == (None, None)
+
+
+def test_what_failed_is_counted_until_it_went_out(house: House) -> None:
+    house.hear(received("ada"))
+    house.scripted.answers = [Outcome(Fate.REJECTED, "smtp_550")]
+    house.send()
+    assert NotifierInspection(house.database).status()["deliveries"] == {"failed": 1}
+    house.desk.send_again(house.deliveries()[0]["delivery_id"], actor="operations:olga")
+    assert NotifierInspection(house.database).status()["deliveries"] == {"queued": 1}
+
+
+@pytest.mark.sqlite
+def test_a_status_reads_no_more_rows_when_more_was_told(house: House) -> None:
+    """The database's own plan: each count is of an index that has nothing else."""
+    with house.counting() as statements:
+        NotifierInspection(house.database).status()
+    counts = [each for each in statements if "count(*)" in each]
+    assert len(counts) == 3
+    with house.database.reading() as connection:
+        for statement in statements:
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (0,) * statement.count("?"))
+            steps = [row[3] for row in rows if row[3].startswith(("SCAN", "SEARCH"))]
+            assert all(" INDEX ix_" in step for step in steps), (statement, steps)
+
+
+def test_an_obligation_says_until_when_it_waits_and_what_its_person_chose(house: House) -> None:
+    house.hear(allocated("ada"), received("ada"))
+    house.choose("tom", Way.DAILY)
+    house.hear(allocated("bob"))
+    rows = NotifierInspection(house.database).facts("obligations")
+    waiting = {(row["state"], row["way"], row["waits_until"]) for row in rows}
+    due = house.digests_set()["tom"].isoformat()
+    assert waiting == {("pending", "daily", due), ("assigned", None, None)}
 
 
 def test_an_inbox_holds_ones_own_messages_newest_first(house: House) -> None:

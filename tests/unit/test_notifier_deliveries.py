@@ -12,15 +12,16 @@ from services.notifier.deliveries.domain import (
     MAX_UNCERTAIN,
     Delivery,
     DeliveryState,
-    at_once,
-    digests,
     judge,
     letter_of,
+    plan,
+    together,
     wait_after,
 )
 from services.notifier.deliveries.letters import Letters
-from services.notifier.directory.domain import Contact, latest
+from services.notifier.directory.domain import OPERATIONS, Contact, latest
 from services.notifier.obligations.domain import Duty, Obligation, ObligationState, Purpose
+from services.notifier.preferences.domain import Way
 from tests.unit.notifier_facts import NOON, TMA01, TMA02, person
 
 LABELS = {TMA01: "K827 TMA 01", TMA02: "K827 TMA 02"}
@@ -60,19 +61,75 @@ def tried(*, attempts: int = 1, uncertain_attempts: int = 0) -> Delivery:
     )
 
 
-def test_what_is_urgent_goes_alone_and_what_may_wait_goes_together_by_person() -> None:
-    first, second = owed(Purpose.RECEIPT), owed(Purpose.RECEIPT)
-    new, moved_, other = (
+def planned(
+    ways: dict[str, Way], *, gathers: bool = True, unreachable: tuple[str, ...] = ()
+) -> tuple[list[list[str]], list[list[str]], list[str]]:
+    """What becomes of a receipt, a choice of a tutor and two new scripts, by purposes: mailed, silent, and waiting."""
+    every = [
+        owed(Purpose.RECEIPT),
+        owed(Purpose.LATER_VERSION_TAKEN),
         owed(Purpose.NEW_SCRIPT),
-        owed(Purpose.SCRIPT_MOVED),
-        owed(Purpose.NEW_SCRIPT, person_ref="bob"),
-    )
-    every = [first, new, second, other, moved_]
-    assert [batch.obligations for batch in at_once(every)] == [(first,), (second,)]
-    assert [(batch.person_ref, batch.obligations) for batch in digests(every)] == [
-        ("ada", (new, moved_)),
-        ("bob", (other,)),
+        owed(Purpose.NEW_SCRIPT),
     ]
+    made = plan(every, ways, unreachable=unreachable, gathers=gathers)
+    mailed = [[o.duty.purpose.value for o in batch.obligations] for batch in made.batches if not batch.silent]
+    silent = [[o.duty.purpose.value for o in batch.obligations] for batch in made.batches if batch.silent]
+    return mailed, silent, sorted(o.duty.purpose.value for o in (*made.gathered, *made.daily))
+
+
+def test_who_has_not_chosen_is_told_at_once_and_of_scripts_with_others_of_a_while() -> None:
+    at_once = ([["receipt"], ["later_version_taken"]], [], ["new_script", "new_script"])
+    assert planned({}) == planned({"ada": Way.AT_ONCE}) == at_once
+    assert planned({}, gathers=False) == ([["receipt"], ["later_version_taken"], ["new_script"] * 2], [], [])
+
+
+@pytest.mark.parametrize("gathers", [True, False])
+def test_who_chose_the_daily_digest_waits_for_it_with_all_but_the_urgent(gathers: object) -> None:
+    waiting = ["later_version_taken", "new_script", "new_script"]
+    assert planned({"ada": Way.DAILY}, gathers=bool(gathers)) == ([["receipt"]], [], waiting)
+
+
+def test_who_chose_the_inbox_is_mailed_nothing_but_the_urgent() -> None:
+    silent = [["later_version_taken", "new_script", "new_script"]]
+    assert planned({"ada": Way.INBOX_ONLY}) == ([["receipt"]], silent, [])
+
+
+def test_nothing_waits_for_who_was_erased() -> None:
+    everything = [["receipt"], ["later_version_taken"], ["new_script"], ["new_script"]]
+    assert planned({"ada": Way.DAILY}, unreachable=("ada",)) == (everything, [], [])
+
+
+def test_what_goes_together_goes_by_person() -> None:
+    new, other, moved_ = (
+        owed(Purpose.NEW_SCRIPT),
+        owed(Purpose.NEW_SCRIPT, person_ref="bob"),
+        owed(Purpose.SCRIPT_MOVED),
+    )
+    batches = together([new, other, moved_])
+    assert [(batch.person_ref, batch.obligations) for batch in batches] == [("ada", (new, moved_)), ("bob", (other,))]
+
+
+@pytest.mark.parametrize(
+    ("purposes", "subject"),
+    [
+        ([Purpose.LATER_VERSION_TAKEN, Purpose.LATENESS_CORRECTED], "2 pieces of news about your work"),
+        ([Purpose.NEW_SCRIPT, Purpose.VERSION_QUESTION], "2 pieces of news about your scripts"),
+        ([Purpose.NEW_SCRIPT, Purpose.LATENESS_CORRECTED], "2 pieces of news"),
+        ([Purpose.LATENESS_CORRECTED], "Ruling changed: K827 TMA 01"),
+    ],
+)
+def test_the_subject_of_a_digest_says_what_it_is_about(purposes: list[Purpose], subject: str) -> None:
+    letter = letter_of(ADA, [owed(purpose) for purpose in purposes], LABELS, base_url="https://etma.example")
+    assert letter.subject == subject
+    assert len(letter.lines) == len(purposes)
+
+
+@pytest.mark.parametrize(("person_ref", "offered"), [("ada", True), (OPERATIONS, False)])
+def test_a_letter_leads_to_where_one_chooses_but_not_from_a_shared_address(person_ref: str, offered: object) -> None:
+    reader = Contact(person_ref=person_ref, name="Ada", email="ada@example.org")
+    letter = letter_of(reader, [owed(Purpose.RECEIPT)], LABELS, base_url="https://etma.example")
+    for form in (Letters().text(letter), Letters().html(letter)):
+        assert ("https://etma.example/preferences" in form) == bool(offered)
 
 
 def test_a_digest_counts_equal_things_by_assignment() -> None:

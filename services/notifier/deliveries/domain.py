@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.notifier.channels.port import Fate, Outcome
-from services.notifier.directory.domain import Contact
-from services.notifier.obligations.domain import DIGEST_PURPOSES, Obligation
+from services.notifier.directory.domain import OPERATIONS, Contact
+from services.notifier.obligations.domain import RULES, STUDENT, TUTOR, Obligation, Patience
 from services.notifier.obligations.wording import Words, words_of
+from services.notifier.preferences.domain import Course, Way, course_of
 
 MAX_UNCERTAIN = 5
 """How often a message is tried whose failure nobody understands."""
@@ -36,6 +37,8 @@ class SuppressReason(StrEnum):
     """Why nothing is mailed; a closed list."""
 
     NO_ADDRESS = "no_address"
+    INBOX_ONLY = "inbox_only"
+    """The person chose to be told under Messages alone, and it is nothing that cannot wait."""
 
 
 class Flaw(StrEnum):
@@ -47,6 +50,17 @@ class Flaw(StrEnum):
     UNREADABLE = "unreadable"
     ERASED = "erased"
     """The person was erased after a sender had claimed it: not failed, there is nobody to tell."""
+
+
+def flaw_of(contact: Contact | None, *, tells: bool) -> Flaw | None:
+    """Return what keeps any delivery from this person, or one that `tells` nothing; None when it can go out."""
+    if not tells:
+        return Flaw.NOTHING_TO_TELL
+    if contact is None:
+        return Flaw.PERSON_UNKNOWN
+    if contact.email is None:
+        return Flaw.ERASED if contact.erased else Flaw.NO_ADDRESS
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,25 +81,57 @@ class Delivery:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Obligations towards one person that go out as one message."""
+    """Obligations towards one person that go out as one message, or with `silent` are under Messages alone."""
 
     person_ref: str
     obligations: tuple[Obligation, ...]
+    silent: bool = False
 
 
-def at_once(owed: Sequence[Obligation]) -> list[Batch]:
-    """Return a message for each obligation that does not wait for a digest."""
-    urgent = (o for o in owed if o.duty.purpose not in DIGEST_PURPOSES)
-    return [Batch(person_ref=o.duty.person_ref, obligations=(o,)) for o in urgent]
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What becomes of obligations: `batches` go now, `gathered` waits a short while and `daily` until morning."""
+
+    batches: tuple[Batch, ...]
+    gathered: tuple[Obligation, ...] = ()
+    daily: tuple[Obligation, ...] = ()
 
 
-def digests(owed: Sequence[Obligation]) -> list[Batch]:
-    """Return a message for each person with all that may wait."""
+def plan(owed: Sequence[Obligation], ways: Mapping[str, Way], *, unreachable: Collection[str], gathers: bool) -> Plan:
+    """Say what becomes of each, by what its person chose; who has not chosen is told at once.
+
+    Nothing waits for persons who are `unreachable` for good, and without `gathers` nothing waits for others of a while.
+    """
+    on: dict[Course, list[Obligation]] = {course: [] for course in Course}
+    for obligation in owed:
+        person_ref = obligation.duty.person_ref
+        course = course_of(obligation.duty.purpose, ways.get(person_ref, Way.AT_ONCE))
+        on[Course.ALONE if person_ref in unreachable else course].append(obligation)
+    now = [*alone(on[Course.ALONE]), *together(on[Course.INBOX], silent=True)]
+    if gathers:
+        return Plan(batches=tuple(now), gathered=tuple(on[Course.GATHERED]), daily=tuple(on[Course.DAILY]))
+    return Plan(batches=(*now, *together(on[Course.GATHERED])), daily=tuple(on[Course.DAILY]))
+
+
+def alone(owed: Sequence[Obligation]) -> list[Batch]:
+    """Return a message for each."""
+    return [Batch(person_ref=o.duty.person_ref, obligations=(o,)) for o in owed]
+
+
+def together(owed: Sequence[Obligation], *, silent: bool = False) -> list[Batch]:
+    """Return a message for each person with all of theirs."""
+    return [
+        Batch(person_ref=person_ref, obligations=tuple(group), silent=silent)
+        for person_ref, group in by_person(owed).items()
+    ]
+
+
+def by_person(owed: Sequence[Obligation]) -> dict[str, list[Obligation]]:
+    """Return them by whom they are owed to, in their order."""
     of_person: dict[str, list[Obligation]] = {}
     for obligation in owed:
-        if obligation.duty.purpose in DIGEST_PURPOSES:
-            of_person.setdefault(obligation.duty.person_ref, []).append(obligation)
-    return [Batch(person_ref=person_ref, obligations=tuple(group)) for person_ref, group in of_person.items()]
+        of_person.setdefault(obligation.duty.person_ref, []).append(obligation)
+    return of_person
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +144,16 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """All that a message says; the name is in the greeting and nowhere else."""
+    """All that a message says; the name is in the greeting and nowhere else.
+
+    `preferences_url` is where the reader chooses how to be told, None for a shared address.
+    """
 
     name: str
     subject: str
     lines: tuple[Line, ...]
     inbox_url: str
+    preferences_url: str | None
 
 
 def letter_of(contact: Contact, told: Sequence[Obligation], labels: Mapping[str, str], *, base_url: str) -> Letter:
@@ -114,21 +164,31 @@ def letter_of(contact: Contact, told: Sequence[Obligation], labels: Mapping[str,
     words = [words_of(g[0].duty, label=labels[g[0].duty.assignment_id], count=len(g)) for g in groups.values()]
     return Letter(
         name=contact.name,
-        subject=_subject(words),
+        subject=_subject(words, {RULES[obligation.duty.purpose].audience for obligation in told}),
         lines=tuple(Line(sentence=said.sentence, url=f"{base_url}{said.path}") for said in words),
         inbox_url=f"{base_url}/inbox",
+        preferences_url=None if contact.person_ref == OPERATIONS else f"{base_url}/preferences",
     )
 
 
 def _sameness(obligation: Obligation) -> tuple[str, ...]:
     duty = obligation.duty
-    if duty.purpose in DIGEST_PURPOSES:
+    if RULES[duty.purpose].patience is Patience.GATHERED:
         return (duty.purpose, duty.assignment_id)
     return (obligation.obligation_id,)
 
 
-def _subject(words: Sequence[Words]) -> str:
-    return words[0].subject if len(words) == 1 else f"{len(words)} pieces of news about your scripts"
+_ABOUT: Mapping[frozenset[str], str] = {
+    frozenset({TUTOR}): " about your scripts",
+    frozenset({STUDENT}): " about your work",
+}
+"""What news of several things is about, by whom it concerns; who is both a tutor and a student hears of both."""
+
+
+def _subject(words: Sequence[Words], audiences: Collection[str]) -> str:
+    if len(words) == 1:
+        return words[0].subject
+    return f"{len(words)} pieces of news{_ABOUT.get(frozenset(audiences), '')}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import structlog
@@ -18,17 +18,21 @@ from services.notifier.deliveries.domain import (
     Flaw,
     SuppressReason,
     Verdict,
-    at_once,
-    digests,
+    by_person,
+    flaw_of,
     judge,
     letter_of,
+    plan,
+    together,
 )
 from services.notifier.deliveries.letters import Letters
 from services.notifier.deliveries.store import DeliveryStore, delivery_id_of
 from services.notifier.directory.domain import Contact
 from services.notifier.directory.store import DirectoryStore
-from services.notifier.obligations.domain import DIGEST_PURPOSES, Obligation, ObligationState
+from services.notifier.obligations.domain import Obligation, ObligationState
 from services.notifier.obligations.store import ObligationStore
+from services.notifier.preferences.domain import Way, next_digest
+from services.notifier.preferences.store import PreferenceStore
 from shared.contracts import DeliveryFailed, DeliverySent
 from shared.database import Database, Transaction
 from shared.errors import Rejected, Unavailable
@@ -48,44 +52,91 @@ class Stores:
     deliveries: DeliveryStore
     obligations: ObligationStore
     directory: DirectoryStore
+    preferences: PreferenceStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class DispatchSettings:
+    """`window` is how long news is gathered for who is told at once; zero: one mail a person and run of facts.
+
+    `daily_hour` is the full hour of UK time of the daily digest, `domain` the right side of each Message-ID.
+    """
+
+    window: timedelta
+    domain: str
+    daily_hour: int = 7
 
 
 class Dispatcher:
-    """Puts each obligation into a delivery now, or lets it wait for its person's digest.
+    """Puts each obligation into a delivery now, or lets it wait for its person's digest, as the person chose.
 
-    `window` is how long a digest gathers; zero means one delivery per person and run of facts. `domain` is the right
-    side of each Message-ID.
+    A person has one timer for what waits, whichever digest it is for. It is only ever set here, while something waits:
+    nobody who changes a choice touches it, because whoever fires it holds it and waits for the lock of the person. One
+    that fires too early, because the person chose the daily digest since, is set anew; one for which nothing waits any
+    more does nothing.
     """
 
-    def __init__(self, stores: Stores, timers: Timers, *, window: timedelta, domain: str) -> None:
+    def __init__(self, stores: Stores, timers: Timers, settings: DispatchSettings) -> None:
         self.stores = stores
         self.timers = timers
-        self.window = window
-        self.domain = domain
+        self.settings = settings
 
     def dispatch(
         self, owed: Sequence[Obligation], contacts: Mapping[str, Contact], tx: Transaction
     ) -> list[Obligation]:
         """Return the obligations with their delivery, or pending; the caller holds the locks of their persons."""
-        if not self.window:
-            return self._open([*at_once(owed), *digests(owed)], contacts, tx)
-        waiting = [o for o in owed if o.duty.purpose in DIGEST_PURPOSES]
-        self._set_timers(waiting, tx)
-        return [*self._open(at_once(owed), contacts, tx), *waiting]
+        ways = self._ways({obligation.duty.person_ref for obligation in owed}, tx)
+        erased = {contact.person_ref for contact in contacts.values() if contact.erased}
+        planned = plan(owed, ways, unreachable=erased, gathers=bool(self.settings.window))
+        soon = dict.fromkeys(by_person(planned.gathered), tx.now + self.settings.window)
+        in_the_morning = dict.fromkeys(by_person(planned.daily), self._morning_after(tx.now))
+        self._set_timers(soon | in_the_morning, tx)
+        return [*self._open(planned.batches, contacts, tx), *planned.gathered, *planned.daily]
 
     def fire(self, timers: Sequence[Timer], tx: Transaction) -> None:
-        """Gather all that is pending for these persons, a delivery each."""
+        """Gather all that is pending for these persons, a delivery each, or wait for the morning with those who do."""
         person_refs = sorted(timer.key for timer in timers)
         tx.lock(*person_refs)
-        pending = self.stores.obligations.pending_for(person_refs, tx)
+        pending = by_person(self.stores.obligations.pending_for(person_refs, tx))
+        ways = self._ways(pending, tx)
+        mornings = {
+            person_ref: self._morning_after(owed[0].created_at)
+            for person_ref, owed in pending.items()
+            if ways.get(person_ref) is Way.DAILY
+        }
+        early = {person_ref: morning for person_ref, morning in mornings.items() if morning > tx.now}
+        self._set(early, tx)
+        due = [obligation for person_ref, owed in pending.items() if person_ref not in early for obligation in owed]
         contacts = self.stores.directory.contacts(person_refs, tx.connection)
-        self.stores.obligations.save_all(self._open(digests(pending), contacts, tx), tx)
+        self.stores.obligations.save_all(self._open(together(due), contacts, tx), tx)
 
-    def _set_timers(self, waiting: Sequence[Obligation], tx: Transaction) -> None:
-        persons = {obligation.duty.person_ref for obligation in waiting}
-        if persons:
-            for person_ref in sorted(persons - self.stores.obligations.with_pending(persons, tx)):
-                self.timers.set(tx, kind=DIGEST, key=person_ref, due_at=tx.now + self.window)
+    def redirect(self, person_ref: str, way: Way, tx: Transaction) -> None:
+        """Have what waits for a person who chose `way` go out now, or not at all, or wait for the morning.
+
+        The caller holds the lock of the person.
+        """
+        pending = self.stores.obligations.pending_for([person_ref], tx)
+        if way is Way.DAILY or not pending:
+            return
+        contacts = self.stores.directory.contacts([person_ref], tx.connection)
+        batches = together(pending, silent=way is Way.INBOX_ONLY)
+        self.stores.obligations.save_all(self._open(batches, contacts, tx), tx)
+
+    def _ways(self, person_refs: Collection[str], tx: Transaction) -> dict[str, Way]:
+        chosen = self.stores.preferences.of(person_refs, tx.connection)
+        return {person_ref: preference.way for person_ref, preference in chosen.items()}
+
+    def _morning_after(self, moment: datetime) -> datetime:
+        return next_digest(moment, hour=self.settings.daily_hour)
+
+    def _set_timers(self, due: Mapping[str, datetime], tx: Transaction) -> None:
+        """Set those of persons for whom nothing waited before."""
+        if due:
+            waited = self.stores.obligations.with_pending(due, tx)
+            self._set({person_ref: due[person_ref] for person_ref in due.keys() - waited}, tx)
+
+    def _set(self, due: Mapping[str, datetime], tx: Transaction) -> None:
+        self.timers.set_all(tx, [Timer(kind=DIGEST, key=ref, due_at=due[ref], payload={}) for ref in sorted(due)])
 
     def _open(self, batches: Sequence[Batch], contacts: Mapping[str, Contact], tx: Transaction) -> list[Obligation]:
         made = [self._delivery(batch, contacts[batch.person_ref], tx) for batch in batches]
@@ -98,14 +149,15 @@ class Dispatcher:
 
     def _delivery(self, batch: Batch, contact: Contact, tx: Transaction) -> Delivery:
         delivery_id = delivery_id_of(batch)
-        reachable = bool(contact.email)
+        suppressed = SuppressReason.NO_ADDRESS if not contact.email else SuppressReason.INBOX_ONLY
+        goes = bool(contact.email) and not batch.silent
         return Delivery(
             delivery_id=delivery_id,
             person_ref=batch.person_ref,
-            message_id=f"<{delivery_id}@{self.domain}>",
+            message_id=f"<{delivery_id}@{self.settings.domain}>",
             correlation_id=batch.obligations[0].correlation_id,
-            state=DeliveryState.QUEUED if reachable else DeliveryState.SUPPRESSED,
-            reason="" if reachable else SuppressReason.NO_ADDRESS,
+            state=DeliveryState.QUEUED if goes else DeliveryState.SUPPRESSED,
+            reason="" if goes else suppressed,
             created_at=tx.now,
             next_try_at=tx.now,
         )
@@ -268,17 +320,10 @@ class Sender:
 def _job(
     delivery: Delivery, told: tuple[Obligation, ...], contact: Contact | None, labels: Mapping[str, str]
 ) -> _Job | _Hopeless:
-    if not told:
-        return _Hopeless(delivery=delivery, told=told, flaw=Flaw.NOTHING_TO_TELL)
-    if contact is None or contact.email is None:
-        return _Hopeless(delivery=delivery, told=told, flaw=_flaw_of(contact))
+    flaw = flaw_of(contact, tells=bool(told))
+    if flaw or contact is None:
+        return _Hopeless(delivery=delivery, told=told, flaw=flaw or Flaw.PERSON_UNKNOWN)
     return _Job(delivery=delivery, told=told, contact=contact, labels=labels)
-
-
-def _flaw_of(contact: Contact | None) -> Flaw:
-    if contact is None:
-        return Flaw.PERSON_UNKNOWN
-    return Flaw.ERASED if contact.erased else Flaw.NO_ADDRESS
 
 
 def _outcome_of(failure: Exception, delivery: Delivery) -> Outcome:

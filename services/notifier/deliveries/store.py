@@ -33,16 +33,36 @@ deliveries = sa.Table(
     sa.CheckConstraint("(state = 'sending') = (owner IS NOT NULL)", name="ck_delivery_sending_owner"),
 )
 _UNFINISHED = ("queued", "sending", "uncertain")
-_is_unfinished = deliveries.c.state.in_(_UNFINISHED)
+_in_the_index = deliveries.c.state.in_(_UNFINISHED)
 sa.Index(
     "ix_delivery_unfinished",
     deliveries.c.state,
     deliveries.c.next_try_at,
-    sqlite_where=_is_unfinished,
-    postgresql_where=_is_unfinished,
+    sqlite_where=_in_the_index,
+    postgresql_where=_in_the_index,
 )
-_as_in_the_index = deliveries.c.state.in_(sa.bindparam("unfinished", _UNFINISHED, expanding=True, literal_execute=True))
+is_unfinished = deliveries.c.state.in_(sa.bindparam("unfinished", _UNFINISHED, expanding=True, literal_execute=True))
 """A database uses a partial index only where a query has its very condition, in words and not as parameters."""
+
+is_failed = deliveries.c.state == sa.bindparam("failed", "failed", literal_execute=True)
+"""In the words of the index, as above."""
+sa.Index(
+    "ix_delivery_failed",
+    deliveries.c.created_at,
+    deliveries.c.delivery_id,
+    sqlite_where=deliveries.c.state == "failed",
+    postgresql_where=deliveries.c.state == "failed",
+)
+
+resendings = sa.Table(
+    "resending",
+    metadata,
+    sa.Column("delivery_id", sa.Text, sa.ForeignKey("delivery.delivery_id"), primary_key=True),
+    sa.Column("resent_at", UtcDateTime, primary_key=True),
+    sa.Column("resent_by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+"""Who had a failed delivery sent again, and why it had failed."""
 
 _WAITING = ("queued", "uncertain")
 
@@ -50,7 +70,7 @@ _WAITING = ("queued", "uncertain")
 def has_unfinished(database: Database) -> bool:
     """Whether any message is still to go out; one look at an index, however many there were."""
     with database.reading() as connection:
-        return bool(connection.scalar(sa.select(sa.exists().where(_as_in_the_index))))
+        return bool(connection.scalar(sa.select(sa.exists().where(is_unfinished))))
 
 
 def delivery_id_of(batch: Batch) -> str:
@@ -113,12 +133,30 @@ class DeliveryStore:
         """Mail nothing more to these persons, who have no address any more; what a sender has in hand stays there."""
         waiting = deliveries.c.person_ref.in_(person_refs) & deliveries.c.state.in_(_WAITING)
         ended = {"state": DeliveryState.SUPPRESSED.value, "reason": SuppressReason.NO_ADDRESS.value}
-        tx.connection.execute(deliveries.update().where(_as_in_the_index, waiting).values(**ended, finished_at=tx.now))
+        tx.connection.execute(deliveries.update().where(is_unfinished, waiting).values(**ended, finished_at=tx.now))
+
+    def held(self, delivery_id: str, tx: Transaction) -> Delivery | None:
+        """Return the delivery, which nobody else changes before this transaction ends; None when there is none."""
+        wanted = sa.select(deliveries).where(deliveries.c.delivery_id == delivery_id).with_for_update()
+        row = tx.connection.execute(wanted).mappings().one_or_none()
+        return None if row is None else _delivery_of(row)
+
+    def was_resent(self, delivery_id: str, tx: Transaction) -> bool:
+        """Return whether somebody has had it sent again."""
+        return bool(tx.connection.scalar(sa.select(sa.exists().where(resendings.c.delivery_id == delivery_id))))
+
+    def queue_again(self, failed: Delivery, actor: str, tx: Transaction) -> None:
+        """Have a failed one go out again, under the same Message-ID, and note by whom."""
+        note = {"delivery_id": failed.delivery_id, "resent_at": tx.now, "resent_by": actor, "reason": failed.reason}
+        tx.write(insertion(resendings), [note])
+        anew = {"state": DeliveryState.QUEUED.value, "reason": "", "uncertain_attempts": 0}
+        change = deliveries.update().where(deliveries.c.delivery_id == failed.delivery_id)
+        tx.connection.execute(change.values(**anew, next_try_at=tx.now, finished_at=None))
 
     def _take(self, which: sa.ColumnElement[bool], owner: str, *, limit: int, tx: Transaction) -> list[Delivery]:
         oldest = (
             sa.select(deliveries.c.delivery_id)
-            .where(_as_in_the_index, which)
+            .where(is_unfinished, which)
             .order_by(deliveries.c.next_try_at)
             .limit(limit)
         )

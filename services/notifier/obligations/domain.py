@@ -47,12 +47,57 @@ class Purpose(StrEnum):
     MAY_OPEN = "may_open"
 
 
-DIGEST_PURPOSES = frozenset({Purpose.NEW_SCRIPT, Purpose.SCRIPT_MOVED})
-"""What a tutor hears often, and is told together with others; all else is told at once."""
+class Patience(StrEnum):
+    """How long a person may leave us waiting before they are told by mail.
+
+    `none`: mailed at once whatever was chosen. `some`: at once, unless the person chose the daily digest or the inbox.
+    `gathered`: the same, and with others of its kind even for who chose to be told at once, because it comes often.
+    """
+
+    NONE = "none"
+    SOME = "some"
+    GATHERED = "gathered"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Whether word of something may wait, and why; `audience` is whom it concerns."""
+
+    audience: str
+    patience: Patience
+    because: str
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether it may wait for the daily digest, or stay in the inbox."""
+        return self.patience is not Patience.NONE
+
+
+STUDENT, TUTOR = "student", "tutor"
+
+RULES: Mapping[Purpose, Rule] = {
+    Purpose.RECEIPT: Rule(STUDENT, Patience.NONE, "it is the proof that the work arrived"),
+    Purpose.REFUSED: Rule(STUDENT, Patience.NONE, "nothing is handed in, and there may be time yet"),
+    Purpose.UPLOAD_LAPSED: Rule(STUDENT, Patience.NONE, "nothing is handed in, and there may be time yet"),
+    Purpose.MALWARE_FOUND: Rule(STUDENT, Patience.NONE, "a clean file is asked for, and a computer may be infected"),
+    Purpose.MALWARE_CLEARED: Rule(STUDENT, Patience.NONE, "it takes back what was asked for at once"),
+    Purpose.VERSION_NOT_TAKEN: Rule(STUDENT, Patience.SOME, "the tutor answers; there is nothing to do"),
+    Purpose.LATER_VERSION_TAKEN: Rule(STUDENT, Patience.SOME, "it is settled; there is nothing to do"),
+    Purpose.LATER_VERSION_DECLINED: Rule(STUDENT, Patience.SOME, "it is settled; there is nothing to do"),
+    Purpose.LATENESS_CORRECTED: Rule(STUDENT, Patience.SOME, "it is settled; there is nothing to do"),
+    Purpose.DO_NOT_OPEN: Rule(TUTOR, Patience.NONE, "a computer may be infected"),
+    Purpose.MAY_OPEN: Rule(TUTOR, Patience.NONE, "it takes back a warning that came at once"),
+    Purpose.VERSION_QUESTION: Rule(TUTOR, Patience.SOME, "the list of scripts says at its top that it waits"),
+    Purpose.NEW_SCRIPT: Rule(TUTOR, Patience.GATHERED, "there are ten working days to mark it"),
+    Purpose.SCRIPT_MOVED: Rule(TUTOR, Patience.GATHERED, "there is nothing to do"),
+    Purpose.WORK_BLOCKED: Rule(OPERATIONS, Patience.NONE, "one address for all who could choose"),
+    Purpose.WORK_UNSCANNABLE: Rule(OPERATIONS, Patience.NONE, "one address for all who could choose"),
+}
+"""What may wait, and what is told at once."""
 
 
 class ObligationState(StrEnum):
-    """`held`: waits for somebody to become known; `pending`: waits for the digest; `assigned`: in a delivery."""
+    """`held`: waits for somebody to become known; `pending`: waits for a digest; `assigned`: in a delivery."""
 
     HELD = "held"
     PENDING = "pending"

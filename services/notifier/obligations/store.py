@@ -36,8 +36,8 @@ obligations = sa.Table(
 )
 sa.Index("ix_obligation_inbox", obligations.c.person_ref, obligations.c.created_at, obligations.c.obligation_id)
 sa.Index("ix_obligation_delivery_id", obligations.c.delivery_id)
-_is_open = obligations.c.delivery_id.is_(None)
-sa.Index("ix_obligation_open", obligations.c.person_ref, sqlite_where=_is_open, postgresql_where=_is_open)
+is_open = obligations.c.delivery_id.is_(None)
+sa.Index("ix_obligation_open", obligations.c.person_ref, sqlite_where=is_open, postgresql_where=is_open)
 
 
 def obligation_id_of(event_id: str, person_ref: str, purpose: Purpose) -> str:
@@ -69,7 +69,7 @@ class ObligationStore:
 
     def with_pending(self, person_refs: Collection[str], tx: Transaction) -> set[str]:
         """Return those of the persons for whom a digest is pending already."""
-        wanted = sa.select(obligations.c.person_ref).distinct().where(_is_open, obligations.c.state == "pending")
+        wanted = sa.select(obligations.c.person_ref).distinct().where(is_open, obligations.c.state == "pending")
         return set(tx.connection.scalars(wanted.where(obligations.c.person_ref.in_(person_refs))))
 
     def of_deliveries(self, delivery_ids: Collection[str], connection: sa.Connection) -> dict[str, list[Obligation]]:
@@ -80,9 +80,14 @@ class ObligationStore:
             told.setdefault(row["delivery_id"], []).append(obligation_of(row))
         return told
 
+    def purposes_of(self, delivery_id: str, tx: Transaction) -> set[str]:
+        """Return what a delivery tells, also what no purpose is called by."""
+        wanted = sa.select(obligations.c.purpose).distinct().where(obligations.c.delivery_id == delivery_id)
+        return set(tx.connection.scalars(wanted))
+
     def _open(self, person_refs: Collection[str], state: ObligationState, tx: Transaction) -> list[Obligation]:
         wanted = sa.select(obligations).where(
-            _is_open, obligations.c.state == state.value, obligations.c.person_ref.in_(person_refs)
+            is_open, obligations.c.state == state.value, obligations.c.person_ref.in_(person_refs)
         )
         return [obligation_of(row) for row in tx.connection.execute(wanted.order_by(*_AGE)).mappings()]
 

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from services.notifier.directory.store import DirectoryStore
 from services.notifier.obligations.store import obligation_of, obligations
 from services.notifier.obligations.wording import words_of
+from services.notifier.places import name_of, place_of
 from shared.database import Database
-from shared.errors import Rejected
 
 PAGE_SIZE = 50
 
@@ -48,7 +48,7 @@ class InboxView:
         age = (obligations.c.created_at, obligations.c.obligation_id)
         wanted = sa.select(obligations).where(obligations.c.person_ref == person_ref)
         if before:
-            wanted = wanted.where(sa.tuple_(*age) < sa.tuple_(*_place(before)))
+            wanted = wanted.where(sa.tuple_(*age) < sa.tuple_(*place_of(before)))
         with self.database.reading() as connection:
             newest = wanted.order_by(*(column.desc() for column in age)).limit(size + 1)
             found = [obligation_of(row) for row in connection.execute(newest).mappings()]
@@ -67,21 +67,6 @@ class InboxView:
                 )
             )
         more = len(found) > size
-        return InboxPage(items=tuple(items), next_before=_name_of(items[-1]) if more else None)
-
-
-def _name_of(item: InboxItem) -> str:
-    return f"{item.told_at.isoformat().replace('+00:00', 'Z')}_{item.item_id}"
-
-
-def _place(name: str) -> tuple[sa.ColumnElement[datetime], sa.ColumnElement[str]]:
-    moment, _, item_id = name.partition("_")
-    try:
-        told_at = datetime.fromisoformat(moment)
-    except ValueError as failure:
-        message = "this place in the list does not exist"
-        raise Rejected(message) from failure
-    if told_at.tzinfo is None:
-        message = "this place in the list does not exist"
-        raise Rejected(message)
-    return sa.literal(told_at, obligations.c.created_at.type), sa.literal(item_id)
+        return InboxPage(
+            items=tuple(items), next_before=name_of(items[-1].told_at, items[-1].item_id) if more else None
+        )

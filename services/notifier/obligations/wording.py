@@ -267,3 +267,23 @@ _WORDING: Mapping[Purpose, Callable[[Duty, str, int], Words]] = {
     Purpose.DO_NOT_OPEN: _do_not_open,
     Purpose.MAY_OPEN: _may_open,
 }
+
+KINDS: Mapping[Purpose, str] = {
+    Purpose.RECEIPT: "Receipt for work handed in",
+    Purpose.REFUSED: "Work that was not accepted",
+    Purpose.UPLOAD_LAPSED: "A file that was uploaded, not handed in and deleted",
+    Purpose.VERSION_NOT_TAKEN: "The tutor had an earlier version",
+    Purpose.VERSION_QUESTION: "A later version waits for the tutor's answer",
+    Purpose.LATER_VERSION_TAKEN: "The tutor takes a later version",
+    Purpose.LATER_VERSION_DECLINED: "The tutor keeps an earlier version",
+    Purpose.NEW_SCRIPT: "A script to mark",
+    Purpose.SCRIPT_MOVED: "A script that is no longer the tutor's",
+    Purpose.LATENESS_CORRECTED: "A changed ruling on lateness",
+    Purpose.MALWARE_FOUND: "Malware in a file that was handed in",
+    Purpose.MALWARE_CLEARED: "A file held back because of malware that has none after all",
+    Purpose.WORK_BLOCKED: "Work held back because of malware",
+    Purpose.WORK_UNSCANNABLE: "Work that could not be checked for malware",
+    Purpose.DO_NOT_OPEN: "Malware in a script that was collected",
+    Purpose.MAY_OPEN: "A collected script that may be opened after all",
+}
+"""What kind of news each is, for lists."""

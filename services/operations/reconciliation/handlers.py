@@ -54,6 +54,9 @@ ReadMail = Callable[[], Iterable[str] | None]
 SETTLE_SECONDS = 60.0
 DIGEST_WINDOW_SECONDS = 900.0
 
+LONGEST_DAY = timedelta(hours=25)
+"""From one daily digest to the next, in the night in which an hour comes twice."""
+
 OUTAGE = timedelta(hours=1)
 """How much older than the settling time a message under way may be: as long as nobody minds that mail does not go."""
 
@@ -89,6 +92,7 @@ class Question:
             cut=cut,
             sent_by=cut - OUTAGE,
             gathered_by=cut - timedelta(seconds=self.digest_window_seconds),
+            next_day_by=self.now + LONGEST_DAY,
             archived_since=self.now - ARCHIVED + timedelta(days=1),
             settled=self.settled,
         )

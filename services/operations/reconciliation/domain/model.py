@@ -67,12 +67,14 @@ class Settling:
     """Effects of what is not younger than `cut` must all be there; with `settled`, nothing may be in flight.
 
     What is to be told must have gone out when it is older than `sent_by`, and have been gathered for a digest when it
-    is older than `gathered_by`. What happened after `archived_since` still stands in its producer's outbox.
+    is older than `gathered_by`; a daily digest is due by `next_day_by` at the latest. What happened after
+    `archived_since` still stands in its producer's outbox.
     """
 
     cut: datetime
     sent_by: datetime
     gathered_by: datetime
+    next_day_by: datetime
     archived_since: datetime
     settled: bool = False
 
@@ -344,7 +346,11 @@ class Staged:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Obligation:
-    """Somebody must be told of an event; either a delivery has it, or it waits for something."""
+    """Somebody must be told of an event; either a delivery has it, or it waits for something.
+
+    `way` is how the person chose to be told, None for who never did; `waits_until` when the digest is due that a
+    pending one waits for, None where nothing is set.
+    """
 
     event_id: str
     person_ref: str
@@ -354,11 +360,13 @@ class Obligation:
     state: str
     waits_for: str | None
     delivery_id: str | None
+    way: str | None = None
+    waits_until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivery:
-    """A message and how far it is."""
+    """A message and how far it is; `resent_at` is when somebody had it sent again last after it had failed."""
 
     delivery_id: str
     person_ref: str
@@ -367,6 +375,7 @@ class Delivery:
     created_at: datetime
     finished_at: datetime | None
     message_id: str | None
+    resent_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

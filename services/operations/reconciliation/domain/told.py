@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.operations.reconciliation.domain.model import (
     Code,
@@ -111,7 +112,7 @@ def _ids_of(owed: Owed | Obligation) -> dict[str, str]:
 
 
 OBLIGATION_HOLDS = frozenset({"person"})
-"""For what an obligation may be held; `pending` ones wait for the digest and are under way."""
+"""For what an obligation may be held; `pending` ones wait for a digest."""
 
 
 def check_waiting(
@@ -135,8 +136,7 @@ def _waiting_problem(
     obligation: Obligation, delivery: Delivery | None, persons: Container[str], settling: Settling
 ) -> tuple[Code, str] | None:
     if delivery is not None:
-        own = delivery.person_ref == obligation.person_ref
-        return None if own else (Code.DELIVERY_DIFFERS, f"its delivery {delivery.delivery_id} is to another person")
+        return _delivery_problem(obligation, delivery)
     if obligation.state == "pending":
         return _pending_problem(obligation, settling)
     if obligation.state == "held" and obligation.waits_for in OBLIGATION_HOLDS:
@@ -146,17 +146,54 @@ def _waiting_problem(
     return Code.DELIVERY_MISSING, detail
 
 
+MAY_WAIT = frozenset(
+    {
+        "version_not_taken",
+        "version_question",
+        "later_version_taken",
+        "later_version_declined",
+        "lateness_corrected",
+        "new_script",
+        "script_moved",
+    }
+)
+"""What a person may choose to be told of once a day, or under Messages alone; all else is mailed at once."""
+
+INBOX_ONLY = "inbox_only"
+DAILY = "daily"
+
+
+def _delivery_problem(obligation: Obligation, delivery: Delivery) -> tuple[Code, str] | None:
+    if delivery.person_ref != obligation.person_ref:
+        return Code.DELIVERY_DIFFERS, f"its delivery {delivery.delivery_id} is to another person"
+    if delivery.state == "suppressed" and delivery.reason == INBOX_ONLY and obligation.purpose not in MAY_WAIT:
+        return Code.DELIVERY_DIFFERS, f"its delivery {delivery.delivery_id} is not mailed, and it cannot wait"
+    return None
+
+
 def _pending_problem(obligation: Obligation, settling: Settling) -> tuple[Code, str] | None:
+    """Who chose the daily digest may wait until it is due, also when all else is settled."""
+    since = obligation.created_at.isoformat()
+    if obligation.purpose not in MAY_WAIT:
+        return Code.DELIVERY_OVERDUE, f"it has waited for a digest since {since}, and cannot wait"
+    if obligation.way == DAILY and obligation.waits_until is not None:
+        return _daily_problem(obligation.waits_until, settling)
     if settling.settled:
         return Code.NOT_SETTLED, "it waits for a digest"
     if obligation.created_at < settling.gathered_by:
-        return Code.DELIVERY_OVERDUE, f"it has waited for a digest since {obligation.created_at.isoformat()}"
+        return Code.DELIVERY_OVERDUE, f"it has waited for a digest since {since}"
     return None
+
+
+def _daily_problem(due_at: datetime, settling: Settling) -> tuple[Code, str] | None:
+    if settling.cut < due_at <= settling.next_day_by:
+        return None
+    return Code.DELIVERY_OVERDUE, f"it waits for a daily digest that is due {due_at.isoformat()}"
 
 
 UNDER_WAY = frozenset({"queued", "sending", "uncertain"})
 DONE = frozenset({"sent", "failed", "suppressed"})
-SUPPRESS_REASONS = frozenset({"no_address"})
+SUPPRESS_REASONS = frozenset({"no_address", INBOX_ONLY})
 """Why nothing is mailed, so that the inbox alone has it."""
 
 
@@ -177,8 +214,8 @@ def check_delivery_state(delivery: Delivery, settling: Settling) -> Iterator[Vio
 def _under_way(delivery: Delivery, ids: Mapping[str, str], settling: Settling) -> Iterator[Violation]:
     if settling.settled:
         yield Violation(code=Code.NOT_SETTLED, ids=ids, detail=f"the delivery is {delivery.state}")
-    elif delivery.created_at < settling.sent_by:
-        detail = f"{delivery.state} since {delivery.created_at.isoformat()}"
+    elif (since := delivery.resent_at or delivery.created_at) < settling.sent_by:
+        detail = f"{delivery.state} since {since.isoformat()}"
         yield Violation(code=Code.DELIVERY_OVERDUE, ids=ids, detail=detail)
 
 
