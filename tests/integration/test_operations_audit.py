@@ -458,6 +458,62 @@ def test_a_digest_that_nobody_fires_is_overdue(bench: Bench) -> None:
     assert bench.found(settled=False, now=NOON + timedelta(minutes=16, seconds=1)) == ["delivery_overdue"]
 
 
+def daily(due_at: datetime | None) -> dict[str, str | None]:
+    """How the notifier shows what waits for a daily digest."""
+    return {"state": "pending", "way": "daily", "waits_until": due_at.isoformat() if due_at else None}
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_what_waits_for_a_daily_digest_is_neither_overdue_nor_unsettled(bench: Bench, *, settled: bool) -> None:
+    due_at = NOON + timedelta(hours=19)
+    bench.world.put_off(bench.world.obligations[1], **daily(due_at))
+    assert bench.found(settled=settled, now=due_at) == []
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_daily_digest_that_nobody_fires_is_overdue(bench: Bench, *, settled: bool) -> None:
+    due_at = NOON + timedelta(hours=19)
+    bench.world.put_off(bench.world.obligations[1], **daily(due_at))
+    assert bench.found(settled=settled, now=due_at + timedelta(minutes=2)) == ["delivery_overdue"]
+
+
+def test_a_daily_digest_that_is_not_due_within_a_day_or_not_set_is_overdue(bench: Bench) -> None:
+    bench.world.put_off(bench.world.obligations[1], **daily(NOON + timedelta(hours=26)))
+    assert bench.found(now=NOON) == ["delivery_overdue"]
+    bench.world.obligations[1] |= daily(None)
+    assert bench.found(now=NOON) == ["not_settled"]
+    assert bench.found(settled=False, now=NOON + timedelta(minutes=17)) == ["delivery_overdue"]
+
+
+def test_a_receipt_waits_for_no_digest_and_is_mailed_whatever_was_chosen(bench: Bench) -> None:
+    receipt = next(row for row in bench.world.obligations if row["purpose"] == "receipt")
+    (delivery,) = (row for row in bench.world.deliveries if row["delivery_id"] == receipt["delivery_id"])
+    bench.world.take_back(delivery["delivery_id"])
+    delivery |= {"state": "suppressed", "reason": "inbox_only", "finished_at": NOON.isoformat()}
+    assert bench.found() == ["delivery_differs"]
+    bench.world.put_off(receipt, **daily(NOON + timedelta(hours=19)))
+    assert bench.found() == ["delivery_overdue"]
+
+
+def test_news_that_may_wait_is_under_messages_alone_where_that_was_chosen(bench: Bench) -> None:
+    script = next(row for row in bench.world.obligations if row["purpose"] == "new_script")
+    (delivery,) = (row for row in bench.world.deliveries if row["delivery_id"] == script["delivery_id"])
+    bench.world.take_back(delivery["delivery_id"])
+    delivery |= {"state": "suppressed", "reason": "inbox_only", "finished_at": NOON.isoformat()}
+    assert bench.found() == []
+    delivery["reason"] = "nobody liked it"
+    assert bench.found() == ["delivery_missing"]
+
+
+def test_what_is_sent_again_is_under_way_since_then_and_clean_once_it_went(bench: Bench) -> None:
+    bench.world.take_back("d-1")
+    again = NOON + timedelta(hours=5)
+    bench.world.deliveries[0] |= {"state": "queued", "resent_at": again.isoformat(), "finished_at": None}
+    bench.world.say_failed("d-1")
+    assert bench.found(settled=False, now=again + timedelta(minutes=61)) == []
+    assert bench.found(settled=False, now=again + timedelta(minutes=62)) == ["delivery_overdue"]
+
+
 def test_a_message_that_does_not_go_out_is_overdue(bench: Bench) -> None:
     bench.world.take_back("d-1")
     assert bench.found(settled=False, now=NOON + timedelta(minutes=61)) == []

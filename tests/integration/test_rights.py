@@ -18,7 +18,7 @@ from shared.web.rights import PEOPLE, PUBLIC, RIGHTS, Relation, Role
 from tests.support.university import ANN, BEN, OPERATOR, OTHER_TUTOR, TMA, TUTOR, Town, running_town
 
 STRANGER, ALL_ROLES = "P7777777", "00000077"
-EXAMPLES = {"letter_id": "1", "session_id": "s", "reference": "x"}
+EXAMPLES = {"letter_id": "1", "session_id": "s", "reference": "x", "delivery_id": "d"}
 """What stands in an address where nobody gets as far as looking for it."""
 
 ABOUT = {"assignment": TMA, "filename": "answer.pdf"}
@@ -39,6 +39,7 @@ SENT: dict[str, dict[str, Any]] = {
     "DELETE /api/v1/uploads/{upload_id}": {"headers": TUS},
     "POST /tutor/later-versions/{submission_id}": {"data": {"choice": "keep"}},
     "POST /api/v1/later-versions/{submission_id}/answer": {"json": {"choice": "keep"}},
+    "PUT /api/v1/preferences": {"json": {"way": "daily"}},
 }
 """What a request must carry to be understood."""
 
