@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,10 @@ from services.identity.people.store import PeopleStore
 from services.identity.sessions.handlers import Sessions
 from services.identity.sessions.store import SessionStore, session_table
 from services.identity.tables import metadata as identity
+from services.notifier.channels.port import Fate, Outcome
 from services.notifier.deliveries.handlers import DIGEST
+from services.notifier.deliveries.store import resendings
+from services.notifier.preferences.domain import Way
 from shared.clock import Clock
 from shared.contracts import Fact
 from shared.database import Database
@@ -29,7 +33,7 @@ from shared.web.tokens import SessionSigner
 from tests.integration.notifier_house import House
 from tests.support.databases import ManualClock, make_server_database
 from tests.support.interleaving import Work, interleaved
-from tests.unit.notifier_facts import allocated, assignment, person, received
+from tests.unit.notifier_facts import allocated, assignment, corrected, person, received
 
 pytestmark = pytest.mark.cluster
 
@@ -99,6 +103,59 @@ def test_what_comes_while_a_digest_fires_is_in_it_or_has_a_digest_to_come(house:
             waiting = connection.execute(sa.select(timer).where(timer.c.key == f"t{number}")).all()
         assert ("pending" in states_of(house, f"t{number}")) == bool(waiting)
         assert len(states_of(house, f"t{number}")) == 2
+
+
+@EITHER
+@pytest.mark.parametrize("way", list(Way))
+def test_who_chooses_while_a_digest_fires_is_told_once(house: House, way: Way, *, swap: bool) -> None:
+    def scene(number: int) -> tuple[Work, Work]:
+        tutor = f"t{number}"
+        house.hear(person(tutor), allocated(f"p{number}", tutor_ref=tutor))
+        house.clock.advance(timedelta(minutes=15))
+        loop = TimersLoop(house.database, {DIGEST: house.dispatcher.fire})
+        works = (lambda: loop.step(GO)), (lambda: house.choose(tutor, way))
+        return works[::-1] if swap else works
+
+    for number, ends in interleaved(house.database, scene):
+        assert {type(ends.first), type(ends.second)} == {bool, type(None)}, ends
+        told = [row for row in house.deliveries() if row["person_ref"] == f"t{number}"]
+        waits = states_of(house, f"t{number}") == ["pending"]
+        assert (len(told), waits) in {(1, False), (0, True)}
+        assert waits == (f"t{number}" in house.digests_set())
+        assert way is Way.DAILY or not waits
+
+
+@EITHER
+def test_what_comes_while_somebody_chooses_goes_one_way_or_the_other(house: House, *, swap: bool) -> None:
+    def scene(number: int) -> tuple[Work, Work]:
+        student = f"p{number}"
+        house.hear(person(student))
+        house.choose(student, Way.DAILY)
+        works = hearing(house, corrected(student)), (lambda: house.choose(student, Way.INBOX_ONLY))
+        return works[::-1] if swap else works
+
+    for number, ends in interleaved(house.database, scene):
+        assert (ends.first, ends.second) == (None, None)
+        assert states_of(house, f"p{number}") == ["assigned"]
+        assert [row["state"] for row in house.deliveries() if row["person_ref"] == f"p{number}"] == ["suppressed"]
+
+
+def test_two_who_send_a_failed_message_again_send_it_once(house: House) -> None:
+    def scene(number: int) -> tuple[Work, Work]:
+        house.hear(person(f"p{number}"), received(f"p{number}"))
+        house.scripted.answers = [Outcome(Fate.REJECTED, "smtp_550")]
+        house.send()
+        (failed,) = (row for row in house.deliveries() if row["state"] == "failed")
+        again = partial(house.desk.send_again, failed["delivery_id"], actor="operations:olga")
+        return again, again
+
+    for number, ends in interleaved(house.database, scene):
+        assert (ends.first, ends.second) == ("queued", "queued")
+        house.send()
+        assert [row["attempts"] for row in house.deliveries() if row["person_ref"] == f"p{number}"] == [2]
+        with house.database.reading() as connection:
+            noted = sa.select(sa.func.count()).select_from(resendings)
+            assert connection.scalar(noted) == number
 
 
 def test_two_senders_send_a_message_once(house: House) -> None:

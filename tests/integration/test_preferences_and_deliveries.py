@@ -168,7 +168,7 @@ def test_the_command_line_lists_and_sends_again(town: Town, monkeypatch: pytest.
     runner = CliRunner()
     (listed, *_) = json.loads(runner.invoke(app, ["deliveries", "list", "--state", "failed", "--json"]).stdout)
     assert listed["state"] == "failed"
-    assert "To" not in runner.invoke(app, ["deliveries", "list"]).stdout
+    assert "@" not in runner.invoke(app, ["deliveries", "list"]).stdout
     answer = runner.invoke(app, ["deliveries", "resend", delivery_id, "--json"])
     assert json.loads(answer.stdout) == {"delivery_id": delivery_id, "state": "queued"}
     town.settle()
