@@ -123,6 +123,8 @@ def live_and_be_erased(town: Town, folder: Path) -> None:
     """Hand in, be told, be marked, looked at and buried, and then go."""
     person_ref = ref_of(town, ZEB)
     work_id = hand_in(town)
+    chosen = town.client.put("/api/v1/preferences", json={"way": "daily"}, headers=town.token("student", ZEB))
+    assert chosen.status_code == 200
     town.client.delete(begin_upload(town), headers={**PROTOCOL, **town.token("student", ZEB)})
     collect(town, work_id)
     town.system.identity.person_desk.looked(person_ref, what="submissions", actor="support:somebody")
@@ -132,6 +134,7 @@ def live_and_be_erased(town: Town, folder: Path) -> None:
     assert len(list(traces_under(folder))) > 10
 
     erase(town, person_ref)
+    assert "preference" not in {row["kind"] for row in town.system.notifier.service.persons.rows(person_ref)}
 
 
 def traceback_of(entry: Mapping[str, object]) -> str:

@@ -19,7 +19,7 @@ from services.notifier.deliveries.domain import (
     wait_after,
 )
 from services.notifier.deliveries.letters import Letters
-from services.notifier.directory.domain import OPERATIONS, Contact, latest
+from services.notifier.directory.domain import OPERATIONS, Contact, label_of, latest
 from services.notifier.obligations.domain import Duty, Obligation, ObligationState, Purpose
 from services.notifier.preferences.domain import Way
 from tests.unit.notifier_facts import NOON, TMA01, TMA02, person
@@ -197,3 +197,16 @@ def test_of_several_states_of_a_person_the_highest_revision_counts_whatever_the_
     old, new = person("ada", name="Old", revision=1), person("ada", name="New", revision=2)
     assert latest([old, new]) == [new]
     assert latest([new, old]) == [new]
+
+
+@pytest.mark.parametrize(
+    ("title", "label"),
+    [
+        ("TMA 01", "K827 TMA 01"),
+        ("Études (2ᵉ)", "K827 Études (2ᵉ)"),
+        ("تقرير", "K827 \u2068تقرير\u2069"),
+        ("a\u202efdp.exe", "K827 \u2068a\u202efdp.exe\u2069"),
+    ],
+)
+def test_a_title_cannot_turn_the_words_around_it(title: str, label: str) -> None:
+    assert label_of("K827", title) == label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -32,6 +33,18 @@ def latest(states: Iterable[R]) -> list[R]:
         if known is None or state.revision > known.revision:
             newest[state.key] = state
     return list(newest.values())
+
+
+_TURNING = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI", "LRE", "LRO", "LRI", "FSI", "PDF", "PDI"})
+"""Of characters that are written to the left, or that change the direction (Unicode Standard Annex 9)."""
+
+_BEGIN, _END = "\u2068", "\u2069"
+
+
+def label_of(module_code: str, title: str) -> str:
+    """What people call an assignment. A title that could turn the words around it is kept apart from them."""
+    turns = any(unicodedata.bidirectional(character) in _TURNING for character in title)
+    return f"{module_code} {_BEGIN}{title}{_END}" if turns else f"{module_code} {title}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from services.notifier.directory.domain import OPERATIONS, Contact, erased_contact, latest
+from services.notifier.directory.domain import OPERATIONS, Contact, erased_contact, label_of, latest
 from services.notifier.tables import metadata
 from shared.contracts import AssignmentDefined, PersonRecorded
 from shared.database import Transaction, UtcDateTime, upsert
@@ -63,7 +63,7 @@ class DirectoryStore:
         """Return what people call each assignment; one that is not known (yet) is called by its id."""
         columns = (assignments.c.assignment_id, assignments.c.module_code, assignments.c.title)
         rows = connection.execute(sa.select(*columns).where(assignments.c.assignment_id.in_(assignment_ids)))
-        known = {assignment_id: f"{module_code} {title}" for assignment_id, module_code, title in rows}
+        known = {assignment_id: label_of(module_code, title) for assignment_id, module_code, title in rows}
         return {assignment_id: known.get(assignment_id, assignment_id) for assignment_id in assignment_ids}
 
 
