@@ -11,6 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import FilePayload, Page
 
+from services.notifier.deliveries.store import deliveries
 from tests.browser.conftest import Demo
 from tests.browser.problems import PROBLEMS, served_problems
 from tests.support.university import PDF, settle
@@ -109,6 +110,7 @@ class Walk:
             self.see("work-handed-in", "/work")
             self.see("assignment-handed-in", f"/assignments/{OPEN}")
             self.see("inbox", "/inbox")
+            self.preferences()
             self.see("sessions", "/sessions")
             page.goto("/verify")
             page.get_by_label("The signed receipt, as text").fill(signed)
@@ -121,6 +123,16 @@ class Walk:
             page.get_by_label("The signed receipt, as text").fill(signed[:-8] + "AAAAAAAA")
             page.get_by_role("button", name="Check").click()
             self.see("verify-not-genuine")
+
+    def preferences(self) -> None:
+        self.see("preferences", "/preferences")
+        self.page.get_by_label("Once a day").check()
+        self.page.get_by_role("button", name="Save").click()
+        self.see("preferences-saved")
+        unmark = "() => document.querySelectorAll('[name=way]').forEach(radio => { radio.checked = false; })"
+        self.page.evaluate(unmark)
+        self.page.get_by_role("button", name="Save").click()
+        self.see("preferences-nothing-chosen")
 
     def tutor(self) -> None:
         page = self.page
@@ -147,6 +159,16 @@ class Walk:
             page.get_by_role("button", name="Take version").click()
             self.see("later-version-taken")
 
+    def deliveries(self) -> None:
+        """Messages that failed, as their rows say."""
+        self.see("deliveries-none", "/deliveries")
+        with self.demo.system.notifier.service.database.transaction() as tx:
+            failed = deliveries.update().where(deliveries.c.state == "sent")
+            tx.connection.execute(failed.values(state="failed", reason="smtp_550"))
+        self.see("deliveries-failed", "/deliveries")
+        self.page.get_by_role("button", name="Send again to").first.click()
+        self.see("deliveries-sent-again")
+
     def staff(self) -> None:
         page = self.page
         with self.signed_in(OPERATOR, "operations"):
@@ -155,6 +177,7 @@ class Walk:
             self.see("trail-nothing", "/operations/trail?q=nothing")
             (version, *_) = self.demo.system.inspections()["submission"].facts("versions")
             self.see("trail-found", f"/operations/trail?q={version['submission_id']}")
+            self.deliveries()
         with self.signed_in(ADMINISTRATOR, "admin"):
             self.see("roles", "/roles?q=Tom")
             page.get_by_role("row").nth(1).get_by_role("link").click()

@@ -40,6 +40,8 @@ _RETENTION = "tests/integration/test_retention.py::"
 _S3 = "tests/conformance/test_s3_store.py::TestMinio::"
 _SMTP = "tests/conformance/test_smtp_channel.py::TestSmtpChannel::"
 _SENDER = "tests/integration/test_notifier_sender.py::"
+_TELLING = "tests/integration/test_notifier_preferences.py::"
+_DELIVERIES = "tests/integration/test_notifier_deliveries.py::"
 _READY = "tests/integration/test_readiness.py::"
 _ALLOCATION = "tests/integration/test_marking_interleavings.py::"
 _LATER = "tests/integration/test_later_versions.py::"
@@ -492,7 +494,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     Breakage(
         name="sender: each look for work reads all deliveries",
         file="services/notifier/deliveries/store.py",
-        old=".where(_as_in_the_index, which)",
+        old=".where(is_unfinished, which)",
         new=".where(which)",
         test=_SENDER + "test_looking_for_work_reads_an_index_of_what_is_unfinished",
     ),
@@ -811,6 +813,98 @@ BREAKAGES: tuple[Breakage, ...] = (
         old='    if delivery.state == "failed":\n',
         new='    if delivery.state == "lost":\n',
         test=_AUDIT + "test_a_message_that_failed_is_told_also_of_a_running_system",
+    ),
+    Breakage(
+        name="told: a receipt waits for the morning",
+        file="services/notifier/preferences/domain.py",
+        old="    if not rule.may_wait:\n",
+        new="    if not rule.because:\n",
+        test=_TELLING + "test_whatever_is_chosen_when_each_thing_is_told_once_and_receipts_at_once",
+    ),
+    Breakage(
+        name="told: what waits is left behind by a new choice",
+        file="services/notifier/deliveries/handlers.py",
+        old="        if way is Way.DAILY or not pending:\n",
+        new="        if way is not Way.AT_ONCE or not pending:\n",
+        test=_TELLING + "test_who_chooses_the_inbox_is_not_mailed_what_waited",
+    ),
+    Breakage(
+        name="told: a daily digest goes as soon as a timer fires",
+        file="services/notifier/deliveries/handlers.py",
+        old=" if morning > tx.now}\n",
+        new=" if morning < tx.now}\n",
+        test=_TELLING + "test_what_gathers_for_a_while_waits_for_the_morning_once_that_is_chosen",
+    ),
+    Breakage(
+        name="told: the next digest is a day later, whatever clocks do",
+        file="services/notifier/preferences/domain.py",
+        old="    return datetime.combine(day, time(hour), tzinfo=LONDON).astimezone(UTC)\n",
+        new="    return datetime.combine(day, time(hour), tzinfo=UTC)\n",
+        test="tests/unit/test_notifier_preferences.py::test_there_is_one_digest_each_local_day_also_when_clocks_change",
+    ),
+    Breakage(
+        name="told: a choice outlives its person",
+        file="services/notifier/personal.py",
+        old="        self.stores.preferences.forget(person_refs, tx)\n",
+        new="",
+        test=_TELLING + "test_an_erased_person_chooses_nothing_waits_for_nothing_and_leaves_no_choice",
+    ),
+    Breakage(
+        name="told: who presses twice is told of a failure",
+        file="services/notifier/deliveries/resending.py",
+        old="                if self.stores.deliveries.was_resent(delivery_id, tx):\n",
+        new="                if not delivery_id:\n",
+        test=_DELIVERIES + "test_who_presses_twice_sends_once",
+    ),
+    Breakage(
+        name="told: what was sent is sent again",
+        file="services/notifier/deliveries/resending.py",
+        old="            if held.state is not DeliveryState.FAILED:\n",
+        new="            if held.state is DeliveryState.SUPPRESSED:\n",
+        test=_DELIVERIES + "test_what_did_not_fail_is_not_sent_again",
+    ),
+    Breakage(
+        name="told: a status counts all that there ever was",
+        file="services/notifier/inspection.py",
+        old="                    **_by_state(deliveries.c.state, is_unfinished, connection),\n",
+        new="                    **_by_state(deliveries.c.state, sa.true(), connection),\n",
+        test="tests/integration/test_notifier_inspection.py::test_a_status_reads_no_more_rows_when_more_was_told",
+    ),
+    Breakage(
+        name="told: a page chooses for somebody without its form",
+        file="services/notifier/preferences/pages.py",
+        old="        check_form(request, person, csrf_token)\n",
+        new="",
+        test="tests/integration/test_preferences_and_deliveries.py::"
+        "test_a_page_cannot_be_made_to_choose_by_another_site",
+    ),
+    Breakage(
+        name="told: a title turns the words around it",
+        file="services/notifier/directory/domain.py",
+        old=" if turns else ",
+        new=" if not title else ",
+        test="tests/unit/test_notifier_deliveries.py::test_a_title_cannot_turn_the_words_around_it",
+    ),
+    Breakage(
+        name="audit: a receipt may be told under Messages alone",
+        file="services/operations/reconciliation/domain/told.py",
+        old="delivery.reason == INBOX_ONLY and obligation.purpose not in MAY_WAIT:",
+        new="delivery.reason == INBOX_ONLY and not obligation.purpose:",
+        test=_AUDIT + "test_a_receipt_waits_for_no_digest_and_is_mailed_whatever_was_chosen",
+    ),
+    Breakage(
+        name="audit: a daily digest may wait for ever",
+        file="services/operations/reconciliation/domain/told.py",
+        old="    if settling.cut < due_at <= settling.next_day_by:\n",
+        new="    if due_at <= settling.next_day_by:\n",
+        test=_AUDIT + "test_a_daily_digest_that_nobody_fires_is_overdue",
+    ),
+    Breakage(
+        name="audit: what is sent again is overdue from the start",
+        file="services/operations/reconciliation/domain/told.py",
+        old="(since := delivery.resent_at or delivery.created_at)",
+        new="(since := delivery.created_at)",
+        test=_AUDIT + "test_what_is_sent_again_is_under_way_since_then_and_clean_once_it_went",
     ),
     Breakage(
         name="audit: a digest may wait for ever",
