@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
+from services.operations.dead_letters import pages as letter_pages
+from services.operations.dead_letters.handlers import DeadLetterDesk, Letters, Opening
 from services.operations.inspection import OperationsInspection
 from services.operations.personal import OperationsKeeps
 from services.operations.pipeline import api as pipeline_api
@@ -20,21 +22,26 @@ from services.operations.trail.store import TrailStore
 from services.operations.trail.views import TrailViews
 from shared.contracts import TOPICS
 from shared.inspection import MESSAGING_KINDS, Inspection, messaging_status
-from shared.messaging.consumer import merged
+from shared.messaging.consumer import Consumer, merged
+from shared.messaging.dead_letters import DeadLetters
 from shared.migrations.history import History
 from shared.persons import PersonKeeper
 from shared.service import Service
-from shared.web.remote_inspection import RemoteInspection
+from shared.web.remote_inspection import RemoteDeadLetters, RemoteInspection
 from shared.wiring import Platform
 
 NAME = "operations"
 HISTORY = History(Path(__file__).parent / "migrations" / "versions")
 OTHERS = ("identity", "submission", "marking", "notifier")
-TEMPLATES = tuple(Path(__file__).parent / part / "templates" for part in ("pipeline", "trail"))
+TEMPLATES = tuple(Path(__file__).parent / part / "templates" for part in ("pipeline", "trail", "dead_letters"))
 
 
-def compose(platform: Platform, inspections: Callable[[], Mapping[str, Inspection]]) -> Service:
-    """The service; `inspections` gives every service's, this one's included."""
+def compose(
+    platform: Platform,
+    inspections: Callable[[], Mapping[str, Inspection]],
+    letters: Callable[[], Mapping[str, Letters]],
+) -> Service:
+    """The service; `inspections` and `letters` give every service's, this one's included."""
     database = platform.database(NAME, HISTORY)
     trail = TrailViews(database)
     pipeline = PipelineViews(database, inspections, trail.newest)
@@ -47,9 +54,12 @@ def compose(platform: Platform, inspections: Callable[[], Mapping[str, Inspectio
         topics=list(TOPICS.values()),
         routers=[
             pipeline_api.routes(pipeline, platform.clock),
-            pipeline_pages.routes(pipeline, platform.clock, platform.pages),
+            pipeline_pages.routes(pipeline_pages.PipelinePages(pipeline, platform.pages)),
             trail_api.routes(trail),
             trail_pages.routes(trail, platform.pages),
+            letter_pages.routes(
+                letter_pages.LetterPages(Opening(lambda: DeadLetterDesk(letters()), database), platform.pages)
+            ),
         ],
         inspection=OperationsInspection(
             trail,
@@ -62,11 +72,16 @@ def compose(platform: Platform, inspections: Callable[[], Mapping[str, Inspectio
 
 def compose_alone(platform: Platform) -> Service:
     """The service in a process of its own: the others run elsewhere and are asked there."""
+    others = {name: platform.remote(name, asked_by=NAME) for name in OTHERS}
 
     @cache
     def inspections() -> Mapping[str, Inspection]:
-        others = {name: RemoteInspection(platform.remote(name, asked_by=NAME)) for name in OTHERS}
-        return {**others, NAME: service.inspection}
+        return {**{name: RemoteInspection(other) for name, other in others.items()}, NAME: service.inspection}
 
-    service = compose(platform, inspections)
+    @cache
+    def letters() -> Mapping[str, Letters]:
+        own = DeadLetters(service.database, Consumer(database=service.database, handlers=service.handlers))
+        return {**{name: RemoteDeadLetters(other) for name, other in others.items()}, NAME: own}
+
+    service = compose(platform, inspections, letters)
     return service

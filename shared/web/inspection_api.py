@@ -8,6 +8,7 @@ nothing else is the end.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 
 from shared.columns import MOST_DIGITS
 from shared.inspection import PAGE, Inspection
-from shared.messaging.dead_letters import DeadLetter, DeadLetters
+from shared.messaging.dead_letters import DeadLetter, DeadLetters, Rehearsal
 
 WATERMARK = "watermark"
 FACTS_ADDRESS = "/internal/v1/facts"
@@ -58,6 +59,11 @@ def routes(inspection: Inspection, letters: DeadLetters) -> APIRouter:
     def status() -> dict[str, object]:
         return inspection.status()
 
+    _add_letters(router, letters)
+    return router
+
+
+def _add_letters(router: APIRouter, letters: DeadLetters) -> None:
     @router.get(LETTERS_ADDRESS)
     def list_letters(
         state: str = "buried", after: Annotated[int, Query(ge=0, lt=10**MOST_DIGITS)] = 0, limit: Limit = PAGE
@@ -68,6 +74,14 @@ def routes(inspection: Inspection, letters: DeadLetters) -> APIRouter:
     def show(letter_id: int) -> DeadLetter:
         return letters.show(letter_id)
 
+    @router.get(LETTERS_ADDRESS + "/{letter_id}/behind")
+    def behind(letter_id: int, limit: Limit = PAGE) -> Sequence[DeadLetter]:
+        return letters.behind(letter_id, limit=limit)
+
+    @router.post(LETTERS_ADDRESS + "/{letter_id}/rehearsal")
+    def rehearse(letter_id: int) -> Rehearsal:
+        return letters.rehearse(letter_id)
+
     @router.post(LETTERS_ADDRESS + "/{letter_id}/replay")
     def replay(letter_id: int, command: Replay) -> Replayed:
         return Replayed(applied=letters.replay(letter_id, actor=command.actor))
@@ -75,5 +89,3 @@ def routes(inspection: Inspection, letters: DeadLetters) -> APIRouter:
     @router.post(LETTERS_ADDRESS + "/{letter_id}/discard", status_code=204)
     def discard(letter_id: int, command: Discard) -> None:
         letters.discard(letter_id, command.reason, actor=command.actor)
-
-    return router

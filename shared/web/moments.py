@@ -28,6 +28,12 @@ def describe_day(day: date) -> str:
     return f"{day:%A} {day.day} {day:%B %Y}"
 
 
+def describe_exact_moment(moment: datetime) -> str:
+    """A moment in UK local time to the second, for example `Tuesday 24 November 2026, 12:00:07 (GMT)`."""
+    local = moment.astimezone(LONDON)
+    return f"{local:%A} {local.day} {local:%B %Y}, {local:%H:%M:%S} ({local:%Z})"
+
+
 def _time_of_day(local: datetime) -> str:
     if local.minute or local.hour not in _EDGES:
         return f"{local:%H:%M}"

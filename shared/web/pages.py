@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from shared.web.assets import Assets
 from shared.web.brand import BRAND, Brand
-from shared.web.moments import describe_day, describe_moment
+from shared.web.moments import describe_day, describe_exact_moment, describe_moment
 from shared.web.sessions import form_token, quiet_principal_of
 
 HERE = Path(__file__).parent
@@ -47,6 +47,7 @@ class Pages:
         )
         self.environment.filters["moment"] = describe_moment
         self.environment.filters["day"] = describe_day
+        self.environment.filters["exact_moment"] = describe_exact_moment
         self.environment.filters["since"] = lambda text: describe_moment(datetime.fromisoformat(text))
         self.environment.filters["size"] = describe_size
         self.environment.filters["exact_size"] = describe_exactly
@@ -71,6 +72,10 @@ class Pages:
             principal=principal, csrf_token=token, path=request.url.path, **context
         )
         return HTMLResponse(html, status_code=status_code)
+
+    def fragment(self, name: str, **context: object) -> str:
+        """A part of a page, for one that is shown already."""
+        return self.environment.get_template(name).render(**context)
 
 
 def describe_size(size_bytes: int) -> str:

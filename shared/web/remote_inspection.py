@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import AfterValidator, TypeAdapter
+from pydantic import AfterValidator, BaseModel, TypeAdapter
 
 from shared.inspection import PAGE
-from shared.messaging.dead_letters import DeadLetter, letter_number
+from shared.messaging.dead_letters import DeadLetter, Rehearsal, letter_number
 from shared.web.inspection_api import (
     FACTS_ADDRESS,
     LETTERS_ADDRESS,
@@ -29,6 +30,10 @@ COMMAND_SECONDS = 60.0
 Rows = list[dict[str, object]]
 
 
+class Nothing(BaseModel):
+    """A command that needs no words."""
+
+
 def _without_watermark(lines: Rows) -> Rows:
     if not lines or lines[-1].keys() != {WATERMARK}:
         raise ValueError("the page was cut off")
@@ -40,6 +45,7 @@ STATUS = TypeAdapter(dict[str, object])
 LETTER = TypeAdapter(DeadLetter)
 LETTERS = TypeAdapter(list[DeadLetter])
 REPLAYED = TypeAdapter(Replayed)
+REHEARSAL = TypeAdapter(Rehearsal)
 
 
 class RemoteInspection:
@@ -72,6 +78,14 @@ class RemoteDeadLetters:
 
     def show(self, letter_id: int | str) -> DeadLetter:
         return self.service.read(self.service.get(_address(letter_id), seconds=PAGE_SECONDS), LETTER)
+
+    def behind(self, letter_id: int | str, *, limit: int = 100) -> Sequence[DeadLetter]:
+        found = self.service.get(f"{_address(letter_id)}/behind", seconds=PAGE_SECONDS, limit=limit)
+        return self.service.read(found, LETTERS)
+
+    def rehearse(self, letter_id: int | str) -> Rehearsal:
+        told = self.service.post(f"{_address(letter_id)}/rehearsal", Nothing(), seconds=COMMAND_SECONDS)
+        return self.service.read(told, REHEARSAL)
 
     def replay(self, letter_id: int | str, *, actor: str = "system") -> int:
         address = f"{_address(letter_id)}/replay"

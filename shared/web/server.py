@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import threading
 import time
 
 import uvicorn
+from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import Conflict
@@ -32,14 +35,45 @@ class Doorway:
         await self.app(scope, receive, send)
 
 
+class _Leaving:
+    """Lets every request know when the server leaves (`leaving_of`)."""
+
+    def __init__(self, app: ASGIApp, leaving: asyncio.Event) -> None:
+        self.app = app
+        self.leaving = leaving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["leaving"] = self.leaving
+        await self.app(scope, receive, send)
+
+
+class _Server(uvicorn.Server):
+    """Has what goes on without end end, before it waits for what is under way."""
+
+    def __init__(self, config: uvicorn.Config, leaving: asyncio.Event) -> None:
+        super().__init__(config)
+        self._leaving = leaving
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._leaving.set()
+        await super().shutdown(sockets)
+
+
+def leaving_of(request: Request) -> asyncio.Event:
+    """Set when the server leaves: an answer without an end of its own ends then, within its grace."""
+    leaving: asyncio.Event = getattr(request.state, "leaving", None) or asyncio.Event()
+    return leaving
+
+
 def server_of(app: ASGIApp, *, host: str, port: int, trusted_proxies: str = "") -> uvicorn.Server:
     """The server as every process of ours runs it.
 
     Whom a request comes from is said by the connection, and by X-Forwarded-For only when a proxy sends it that is
     among `trusted_proxies`: addresses and networks with commas between them.
     """
+    leaving = asyncio.Event()
     config = uvicorn.Config(
-        app,
+        _Leaving(app, leaving),
         host=host,
         port=port,
         log_config=None,
@@ -50,7 +84,7 @@ def server_of(app: ASGIApp, *, host: str, port: int, trusted_proxies: str = "") 
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=trusted_proxies,
     )
-    return uvicorn.Server(config)
+    return _Server(config, leaving)
 
 
 class HttpThread:

@@ -18,7 +18,7 @@ from shared.web.rights import PEOPLE, PUBLIC, RIGHTS, Relation, Role
 from tests.support.university import ANN, BEN, OPERATOR, OTHER_TUTOR, TMA, TUTOR, Town, running_town
 
 STRANGER, ALL_ROLES = "P7777777", "00000077"
-EXAMPLES = {"letter_id": "1", "session_id": "s", "reference": "x", "delivery_id": "d"}
+EXAMPLES = {"service": "marking", "letter_id": "1", "session_id": "s", "reference": "x", "delivery_id": "d"}
 """What stands in an address where nobody gets as far as looking for it."""
 
 ABOUT = {"assignment": TMA, "filename": "answer.pdf"}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 RECEIVED_SEQUENCE = -1
@@ -51,6 +51,62 @@ class Standing:
     stage: Stage
     since: datetime
     sequence: int
+
+
+class Pace(StrEnum):
+    """Whether a stage moves, by how long the oldest piece of work has been in it."""
+
+    EMPTY = "empty"
+    MOVES = "moves"
+    SLOW = "slow"
+
+    @property
+    def words(self) -> str:
+        """The pace in words for people."""
+        return {"empty": "Nothing here", "moves": "As usual", "slow": "The oldest waits long"}[self.value]
+
+
+USUAL: Mapping[Stage, timedelta] = {
+    Stage.RECEIVED: timedelta(minutes=10),
+    Stage.HELD: timedelta(days=1),
+    Stage.ALLOCATED: timedelta(days=14),
+    Stage.COLLECTED: timedelta(days=14),
+}
+"""How long work may be in a stage: the first step is a matter of seconds, a tutor has ten working days."""
+
+
+def pace_of(stage: Stage, oldest_since: datetime | None, *, now: datetime) -> Pace:
+    """The pace of a stage; of refusals, which are in no place, always `EMPTY`."""
+    if oldest_since is None:
+        return Pace.EMPTY
+    return Pace.SLOW if stage in USUAL and now - oldest_since > USUAL[stage] else Pace.MOVES
+
+
+class Freshness(StrEnum):
+    """Whether the counters are up to date."""
+
+    EMPTY = "empty"
+    CURRENT = "current"
+    QUIET = "quiet"
+    BEHIND = "behind"
+    UNKNOWN = "unknown"
+
+
+SETTLES = timedelta(minutes=1)
+"""What is younger than this may still be on its way."""
+QUIET_AFTER = timedelta(hours=1)
+
+
+def freshness_of(newest: datetime | None, unread: int | None, *, now: datetime) -> Freshness:
+    """How far the counters can be believed; `unread` is how many facts are not counted yet, None when not known."""
+    age = None if newest is None else now - newest
+    if unread and (age is None or age > SETTLES):
+        return Freshness.BEHIND
+    if age is None:
+        return Freshness.EMPTY
+    if age <= QUIET_AFTER:
+        return Freshness.CURRENT
+    return Freshness.UNKNOWN if unread is None else Freshness.QUIET
 
 
 Counts = Mapping[tuple[str, Stage], int]

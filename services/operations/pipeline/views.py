@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from services.operations.pipeline.domain import Stage
 from services.operations.pipeline.store import counts, stages
 from shared.database import Database
-from shared.errors import EtmaError
+from shared.errors import EtmaError, Unavailable
 from shared.inspection import Inspection
 
 
@@ -32,6 +32,16 @@ class ServiceStatus:
 
     service: str
     figures: Mapping[str, object]
+    problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flow:
+    """The stages at a moment, and when the newest fact happened; `problem` has words when they cannot be read."""
+
+    as_of: datetime
+    stages: Sequence[StageCount] = ()
+    newest_fact_at: datetime | None = None
     problem: str | None = None
 
 
@@ -66,6 +76,14 @@ class PipelineViews:
                 )
                 for stage in Stage
             ]
+
+    def flow(self, assignment_id: str | None = None) -> Flow:
+        """Return the stages as of now; what cannot be read says so."""
+        now = self.database.clock.now()
+        try:
+            return Flow(as_of=now, stages=self.stages(assignment_id), newest_fact_at=self.newest_fact_at())
+        except Unavailable as error:
+            return Flow(as_of=now, problem=error.detail)
 
     def assignments(self) -> Sequence[str]:
         """Return the ids of the assignments for which anything came in."""
