@@ -56,11 +56,15 @@ class SharedLook(Generic[T]):
 
 
 async def stream(
-    request: Request, show: Callable[[], Awaitable[str]], *, every_seconds: float = EVERY_SECONDS
+    request: Request,
+    show: Callable[[], Awaitable[str]],
+    *,
+    every_seconds: float = EVERY_SECONDS,
+    most_seconds: float = MOST_SECONDS,
 ) -> AsyncIterator[ServerSentEvent]:
     """Send what `show` gives as an event `figures`, again and again, until it is time to ask anew."""
     leaving = leaving_of(request)
-    until = time.monotonic() + MOST_SECONDS
+    until = time.monotonic() + most_seconds
     while not leaving.is_set() and time.monotonic() < until:
         yield ServerSentEvent(raw_data=await show(), event="figures", retry=RETRY_MILLISECONDS)
         with suppress(TimeoutError):

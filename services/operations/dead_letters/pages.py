@@ -106,7 +106,7 @@ def _add_commands(router: APIRouter, parts: LetterPages) -> None:
         check_form(request, who, csrf_token)
         try:
             parts.opening.desk().replay(service, letter_id, actor=who.actor)
-        except Conflict as problem:
+        except Rejected as problem:
             return parts.letter(request, (service, letter_id), who.actor, problem)
         return RedirectResponse(f"{ADDRESS}/{service}/{letter_id}?done=replayed", status_code=303)
 

@@ -52,6 +52,17 @@ sa.Index(
     postgresql_where=_is_wanted,
 )
 
+IS_NOT_CLEAN: sa.ColumnElement[bool] = sa.literal_column("state <> 'clean'", sa.Boolean)
+"""In the words of the index `scan_not_clean`, so that it is used."""
+
+sa.Index(
+    "scan_not_clean",
+    scan_table.c.state,
+    scan_table.c.state_since,
+    sqlite_where=IS_NOT_CLEAN,
+    postgresql_where=IS_NOT_CLEAN,
+)
+
 _EXPECTED = ("submission_id", "work_id", "version", "arrived_at")
 _OF_VERSION = ("assignment_id", "presentation_id", "person_ref", "object_key", "object_version")
 _CHANGES = ("state", "state_since", "signatures", "finding", "wanted_at", "failures", "holder")

@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.submission.scanning.domain import FAILURES_BEFORE_ALARM, ScanState
-from services.submission.scanning.store import scan_table
+from services.submission.scanning.store import IS_NOT_CLEAN, scan_table
+from shared.inspection import counted
 
 
 class ScanViews:
@@ -22,9 +23,16 @@ class ScanViews:
         return {row.submission_id: ScanState(row.state) for row in rows}
 
     def counts(self, connection: sa.Connection) -> Mapping[str, int]:
-        """How many versions are in each state."""
-        counted = sa.select(scan_table.c.state, sa.func.count()).group_by(scan_table.c.state)
-        return {row[0]: row[1] for row in connection.execute(counted.order_by(scan_table.c.state))}
+        """How many versions are in each state in which somebody has to wait or to look, up to `MOST_COUNTED`.
+
+        Clean ones, of which there are more and more, are not counted.
+        """
+        unclean = [state for state in ScanState if state is not ScanState.CLEAN]
+        return {
+            str(state): number
+            for state in unclean
+            if (number := counted(connection, scan_table, IS_NOT_CLEAN, scan_table.c.state == str(state)))
+        }
 
     def waiting_since(self, connection: sa.Connection) -> datetime | None:
         """Since when the oldest version waits for its first result."""
