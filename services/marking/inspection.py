@@ -16,7 +16,7 @@ from services.marking.allocation.store import ruling_table, script_table
 from services.marking.later_versions.store import question_table
 from services.marking.tutors.store import assignment_table, group_table, member_table, person_table
 from shared.database import Database
-from shared.inspection import MESSAGING_KINDS, PAGE, check_kind, messaging_status, number_of, numbered_row
+from shared.inspection import MESSAGING_KINDS, PAGE, check_kind, counted, messaging_status, number_of, numbered_row
 from shared.messaging.bus import LogEnds
 
 
@@ -36,16 +36,10 @@ class MarkingInspection:
             return _with_members(rows, connection) if kind == "groups" else rows
 
     def status(self) -> dict[str, object]:
+        """The questions that wait for tutors, and how the messages flow; where scripts are, the pipeline says."""
         with self.database.reading() as connection:
-            counted = {
-                kind: {row[0]: row[1] for row in connection.execute(_by_state(table.c.state))}
-                for kind, table in (("scripts", script_table), ("questions", question_table))
-            }
-        return {**counted, **messaging_status(self.database, self.log)}
-
-
-def _by_state(state: sa.Column[Any]) -> sa.Select[Any]:
-    return sa.select(state, sa.func.count()).group_by(state)
+            waiting = counted(connection, question_table, sa.literal_column("state = 'open'"))
+        return {"questions": {"open": waiting} if waiting else {}, **messaging_status(self.database, self.log)}
 
 
 def _rulings(after: str) -> sa.Select[Any]:

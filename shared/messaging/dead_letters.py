@@ -238,7 +238,7 @@ def _how_many_behind() -> sa.ColumnElement[int]:
     """Of a row of `dead_letter`; in the words of the index `dead_letter_open`, so that it is used."""
     other = dead_letter.alias("other")
     same = [other.c[name] == dead_letter.c[name] for name in ("consumer", "topic", "key")]
-    is_open = sa.literal_column("other.state IN ('buried','parked')", sa.Boolean)
+    is_open: sa.ColumnElement[bool] = sa.literal_column("other.state IN ('buried','parked')")
     is_parked = other.c.state == sa.literal_column("'parked'")
     counted = sa.select(sa.func.count()).select_from(other).where(is_open, is_parked, *same).scalar_subquery()
     return sa.case((dead_letter.c.state == "buried", counted), else_=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from pathlib import Path
 
 import httpx2 as httpx
@@ -11,7 +12,8 @@ import httpx2 as httpx
 from tests.support.oulad import etma
 from tests.support.serving import served
 
-STUDENT = "P4000001"
+STUDENT, OPERATOR = "P4000001", "00009001"
+STOP_SECONDS = 5
 
 
 def hand_in(client: httpx.Client) -> str:
@@ -42,3 +44,16 @@ def test_a_second_process_on_the_same_data_is_refused(tmp_path: Path) -> None:
         second = etma("serve", data_dir=tmp_path / "var", environment={})
         assert second.returncode == 2
         assert "is running on" in second.stderr
+
+
+def test_it_stops_while_somebody_watches_the_figures(tmp_path: Path) -> None:
+    with served(tmp_path / "var", stop_by=signal.SIGTERM) as house:
+        house.client.post("/sign-in", data={"identifier": OPERATOR, "role": "operations"})
+        with house.client.stream("GET", "/operations/live") as answer:
+            lines = answer.iter_lines()
+            assert any(line.startswith("event: figures") for line in lines)
+            began = time.monotonic()
+            house.process.send_signal(signal.SIGTERM)
+            house.process.wait(timeout=STOP_SECONDS)
+            assert [line for line in lines if line.startswith("event: figures")] == []
+        assert time.monotonic() - began < STOP_SECONDS

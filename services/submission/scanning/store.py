@@ -52,7 +52,7 @@ sa.Index(
     postgresql_where=_is_wanted,
 )
 
-IS_NOT_CLEAN: sa.ColumnElement[bool] = sa.literal_column("state <> 'clean'", sa.Boolean)
+IS_NOT_CLEAN: sa.ColumnElement[bool] = sa.literal_column("state <> 'clean'")
 """In the words of the index `scan_not_clean`, so that it is used."""
 
 sa.Index(
