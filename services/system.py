@@ -44,7 +44,7 @@ class System:
             self.submission.service,
             marking.compose(self.platform),
             self.notifier.service,
-            operations.compose(self.platform, self.inspections, self.dead_letters),
+            operations.compose(self.platform, self.inspections, self.dead_letters, lambda: self.identity.person_desk),
         )
         self.consumers = {
             service.name: Consumer(database=service.database, handlers=service.handlers) for service in self.services

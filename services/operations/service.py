@@ -17,7 +17,7 @@ from services.operations.pipeline.store import PipelineStore
 from services.operations.pipeline.views import PipelineViews
 from services.operations.trail import api as trail_api
 from services.operations.trail import pages as trail_pages
-from services.operations.trail.handlers import Trail
+from services.operations.trail.handlers import People, Trail, TrailSearch
 from services.operations.trail.store import TrailStore
 from services.operations.trail.views import TrailViews
 from shared.contracts import TOPICS
@@ -28,6 +28,7 @@ from shared.migrations.history import History
 from shared.persons import PersonKeeper
 from shared.service import Service
 from shared.web.remote_inspection import RemoteDeadLetters, RemoteInspection
+from shared.web.remote_person_desk import RemotePersonDesk
 from shared.wiring import Platform
 
 NAME = "operations"
@@ -40,11 +41,13 @@ def compose(
     platform: Platform,
     inspections: Callable[[], Mapping[str, Inspection]],
     letters: Callable[[], Mapping[str, Letters]],
+    people: Callable[[], People],
 ) -> Service:
-    """The service; `inspections` and `letters` give every service's, this one's included."""
+    """The service; `inspections` and `letters` give every service's, this one's included; `people` is identity."""
     database = platform.database(NAME, HISTORY)
     trail = TrailViews(database)
     pipeline = PipelineViews(database, inspections, trail.newest)
+    search = TrailSearch(database, trail, people)
     keeper = PersonKeeper(database, OperationsKeeps())
     return Service(
         name=NAME,
@@ -55,8 +58,8 @@ def compose(
         routers=[
             pipeline_api.routes(pipeline, platform.clock),
             pipeline_pages.routes(pipeline_pages.PipelinePages(pipeline, platform.pages)),
-            trail_api.routes(trail),
-            trail_pages.routes(trail, platform.pages),
+            trail_api.routes(search),
+            trail_pages.routes(search, platform.pages),
             letter_pages.routes(
                 letter_pages.LetterPages(Opening(lambda: DeadLetterDesk(letters()), database), platform.pages)
             ),
@@ -83,5 +86,5 @@ def compose_alone(platform: Platform) -> Service:
         own = DeadLetters(service.database, Consumer(database=service.database, handlers=service.handlers))
         return {**{name: RemoteDeadLetters(other) for name, other in others.items()}, NAME: own}
 
-    service = compose(platform, inspections, letters)
+    service = compose(platform, inspections, letters, lambda: RemotePersonDesk(others["identity"]))
     return service

@@ -9,16 +9,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import sqlalchemy as sa
 from playwright.sync_api import FilePayload, Page
 
 from services.notifier.deliveries.store import deliveries
+from shared.messaging.tables import dead_letter
 from tests.browser.conftest import Demo
 from tests.browser.problems import PROBLEMS, served_problems
+from tests.integration.operations_house import received
+from tests.support.messages import letter_row
 from tests.support.university import PDF, settle
 from tests.support.uploading import BYTES, PROTOCOL, UPLOADS, metadata_of
 
 STUDENT, TUTOR, OPERATOR, ADMINISTRATOR = "P4000001", "00001001", "00009001", "00009002"
 OPEN, OVER = "K827-26J-TMA02", "K827-26J-TMA01"
+
+
+def bury(demo: Demo, key: str, *states: str) -> None:
+    """Leave facts of one key with marking's dead letters, which it can apply; in one process."""
+    facts = [(number, received(key, version=number), state) for number, state in enumerate(states, start=1)]
+    rows = [letter_row("marking", fact, number=number, state=state) for number, fact, state in facts]
+    with demo.system.services[2].database.transaction() as tx:
+        tx.connection.execute(sa.insert(dead_letter), rows)
 
 
 class Walk:
@@ -178,11 +190,31 @@ class Walk:
             (version, *_) = self.demo.system.inspections()["submission"].facts("versions")
             self.see("trail-found", f"/operations/trail?q={version['submission_id']}")
             self.deliveries()
+            self.see("trail-person", f"/operations/trail?q={STUDENT}")
+            self.dead_letters()
         with self.signed_in(ADMINISTRATOR, "admin"):
             self.see("roles", "/roles?q=Tom")
             page.get_by_role("row").nth(1).get_by_role("link").click()
             self.see("roles-of")
             self.signed_out_in_mid_form()
+
+    def dead_letters(self) -> None:
+        """Two are buried, one with another behind it; one is tried, and replayed."""
+        page = self.page
+        self.see("dead-letters-none", "/operations/dead-letters")
+        for key, states in (("w-one", ("buried", "parked")), ("w-two", ("buried",))):
+            bury(self.demo, key, *states)
+        self.see("pipeline-dead-letters", "/operations")
+        self.see("dead-letters", "/operations/dead-letters")
+        page.get_by_role("row", name="w-one").get_by_role("link").click()
+        self.see("dead-letter")
+        page.get_by_role("button", name="Try it without effect").click()
+        self.see("dead-letter-tried")
+        page.get_by_role("button", name="Discard").click()
+        self.see("dead-letter-no-reason")
+        page.get_by_role("button", name="Replay").click()
+        self.see("dead-letter-replayed")
+        self.see("dead-letters-replayed", "/operations/dead-letters?state=replayed")
 
     def signed_out_in_mid_form(self) -> None:
         """A role is given by who was signed out since the page was loaded, and signs in again beside it."""

@@ -12,8 +12,11 @@ import sqlalchemy as sa
 
 from services.operations.reconciliation import streams
 from services.operations.reconciliation.domain import check_chain
-from shared.contracts import DeliverySent
+from services.operations.service import HISTORY
+from shared.contracts import DeliverySent, Fact, fact_type
+from shared.migrations.alembic_steps import upgrade
 from tests.integration.operations_house import NOON, House, allocated, collected, person, received, refused
+from tests.support import postgresql
 
 
 @pytest.fixture
@@ -27,8 +30,16 @@ def names(house: House, reference: str) -> list[str]:
 
 def test_events_are_found_by_every_id_of_the_work(house: House) -> None:
     house.hear(received(), allocated(), collected())
-    for reference in ("w1", "s-w1-1", "r-w1-1", "p-w1", "c-w1"):
-        assert names(house, reference) == ["SubmissionReceived", "ScriptAllocated", "ScriptCollected"]
+    everything = ["SubmissionReceived", "ScriptAllocated", "ScriptCollected"]
+    for reference in ("w1", "s-w1-1", "r-w1-1", "c-w1"):
+        assert names(house, reference) == everything
+    assert [event.name for event in house.trail.about_person("p-w1")] == everything
+    assert [event.name for event in house.trail.about_file("0" * 64)] == everything
+
+
+def test_a_person_is_not_found_by_the_way_of_things_where_no_look_is_recorded(house: House) -> None:
+    house.hear(received())
+    assert names(house, "p-w1") == []
 
 
 def test_other_work_is_not_shown(house: House) -> None:
@@ -55,7 +66,7 @@ def test_an_event_has_who_when_and_the_raw_fact(house: House) -> None:
 
 def test_of_a_person_nothing_is_kept_but_the_hash(house: House) -> None:
     house.hear(person("p-w1"))
-    (event,) = house.trail.about("p-w1")
+    (event,) = house.trail.about_person("p-w1")
     assert event.payload is None
     assert "Ann" not in str(house.rows("trail_event"))
     assert len(event.payload_sha256) == 64
@@ -88,6 +99,41 @@ def test_a_long_trail_goes_on_behind_a_position(house: House) -> None:
     house.hear(*(received(version=version) for version in range(1, 5)))
     page = house.trail.about("w1", limit=3)
     assert [event.position for event in house.trail.about("w1", after=page[-1].position, limit=3)] == [4]
+
+
+@pytest.mark.parametrize("server", ["sqlite", pytest.param("postgresql", marks=pytest.mark.cluster)])
+def test_files_of_earlier_events_are_found_after_a_migration(server: str) -> None:
+    engine = sa.create_engine(postgresql.new_database() if server == "postgresql" else "sqlite://")
+    old = sa.MetaData()
+    with engine.begin() as connection:
+        upgrade(connection, HISTORY, "0001")
+        old.reflect(connection, only=["trail_event"])
+        facts: list[Fact | None] = [received(), allocated(), None]
+        rows = [an_event(position, fact) for position, fact in enumerate(facts, start=1)]
+        connection.execute(sa.insert(old.tables["trail_event"]), rows)
+        upgrade(connection, HISTORY)
+        found = connection.execute(sa.text("SELECT position, file_sha256 FROM trail_event ORDER BY position")).all()
+    engine.dispose()
+    assert [tuple(row) for row in found] == [(1, "0" * 64), (2, None), (3, None)]
+
+
+def an_event(position: int, fact: Fact | None) -> dict[str, object]:
+    """A row as it was before files had a column."""
+    return {
+        "position": position,
+        "ce_id": f"e{position}",
+        "type": fact_type(type(fact)) if fact else fact_type(type(received())),
+        "topic": "etma.submission.v1",
+        "key": "w1",
+        "work_id": "w1",
+        "occurred_at": NOON.isoformat(),
+        "actor": "system",
+        "correlation_id": "c",
+        "sequence": position,
+        "payload": fact.model_dump_json() if fact else None,
+        "payload_sha256": "0" * 64,
+        "chain": "0" * 64,
+    }
 
 
 @contextmanager

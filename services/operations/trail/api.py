@@ -8,7 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
-from services.operations.trail.views import LIMIT, TrailViews
+from services.operations.trail.handlers import TrailSearch
+from services.operations.trail.views import LIMIT
+from shared.errors import Unavailable
+from shared.web.sessions import SignedIn
 
 Position = Annotated[int, Query(ge=0, le=2**63 - 1)]
 """A place in the trail: no larger than a database counts."""
@@ -45,14 +48,20 @@ class TrailOut(BaseModel):
     next_after: int | None
 
 
-def routes(views: TrailViews) -> APIRouter:
+def routes(search: TrailSearch) -> APIRouter:
     """Return the trail's JSON routes, for operations staff only."""
     router = APIRouter(prefix="/api/v1/operations", tags=["operations"])
 
     @router.get("/trail/{reference}")
-    def trail(reference: str, after: Position = 0) -> TrailOut:
-        """Return what happened to a submission, receipt, work, person or correlation id, behind position `after`."""
-        found = views.about(reference, after=after)
+    def trail(reference: str, who: SignedIn, after: Position = 0) -> TrailOut:
+        """Return what happened to a submission, receipt, work, file, person or request, behind position `after`.
+
+        A file is named by its SHA-256, a person by PI, staff number or reference; who looks for a person is recorded.
+        """
+        findings = search.search(reference, actor=who.actor, after=after)
+        if not findings.people_asked and not findings.events:
+            raise Unavailable("Identity cannot be asked, so that no person can be found. Try again in a minute.")
+        found = findings.events
         last = found[-1].position if len(found) == LIMIT else None
         return TrailOut(
             reference=reference, events=[EventOut.model_validate(event) for event in found], next_after=last

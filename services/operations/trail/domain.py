@@ -8,12 +8,14 @@ first trails leave the envelope out; `chained_without_envelope` is their rule.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
 GENESIS = "0" * 64
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +35,11 @@ class Entry:
     ce_id: str
     envelope: str
     payload: bytes
+
+
+def is_sha256(text: str) -> bool:
+    """Whether it is a SHA-256 in full, in hexadecimal, as receipts show that of a file."""
+    return _SHA256.fullmatch(text) is not None
 
 
 def envelope_text(

@@ -1,13 +1,18 @@
-"""Writes every fact of every topic down, in the order in which this service hears of it."""
+"""Writes every fact of every topic down, in the order in which this service hears of it; and searches in them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from services.operations.trail.domain import Entry, Link, envelope_text, extend
+from services.operations.trail.domain import Entry, Link, envelope_text, extend, is_sha256
 from services.operations.trail.store import TrailStore
+from services.operations.trail.views import TrailEvent, TrailViews
 from shared.contracts import FACTS, PERSON, Fact
-from shared.database import Transaction
+from shared.database import Context, Database, Transaction
+from shared.errors import NotFound, Unavailable
+from shared.looks import record_look
 from shared.messaging.consumer import HandlerTable
 from shared.messaging.message import Message
 
@@ -35,6 +40,56 @@ class Trail:
             for work_id in dict.fromkeys(getattr(fact, "work_ids", ()))
         ]
         self.store.append(rows, about, tx)
+
+
+class Subject(Protocol):
+    """A person as identity names them."""
+
+    @property
+    def person_ref(self) -> str: ...
+
+
+class People(Protocol):
+    """Who is who: identity, here or elsewhere."""
+
+    def find(self, reference: str) -> Subject:
+        """Who has this person_ref, PI or staff number, whole; raises `NotFound` and `Unavailable`."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a search found; `is_person` when it is about a person, `people_asked` unless identity was away."""
+
+    events: Sequence[TrailEvent]
+    is_person: bool = False
+    people_asked: bool = True
+
+
+class TrailSearch:
+    """Finds what happened, by whatever somebody has in hand. Who looks for a person is recorded before they see it."""
+
+    def __init__(self, database: Database, views: TrailViews, people: Callable[[], People]) -> None:
+        self.database = database
+        self.views = views
+        self.people = people
+
+    def search(self, reference: str, *, actor: str, after: int = 0) -> Findings:
+        """Return events in order about a thing, a file or a person, behind position `after`.
+
+        When identity cannot be asked, persons are not found, and everything else is.
+        """
+        if is_sha256(reference):
+            return Findings(events=self.views.about_file(reference.lower(), after=after))
+        try:
+            person_ref = self.people().find(reference).person_ref
+        except NotFound:
+            return Findings(events=self.views.about(reference, after=after))
+        except Unavailable:
+            return Findings(events=self.views.about(reference, after=after), people_asked=False)
+        with self.database.transaction(Context(actor=actor)) as tx:
+            record_look(tx, person_ref=person_ref, what="trail")
+        return Findings(events=self.views.about_person(person_ref, after=after), is_person=True)
 
 
 def _entry(message: Message) -> Entry:
@@ -70,4 +125,5 @@ def _row(fact: Fact, message: Message, link: Link) -> dict[str, object]:
         "payload": None if fact.topic is PERSON else message.value.decode(),
         "payload_sha256": link.payload_sha256,
         "chain": link.chain,
+        "file_sha256": getattr(fact, "sha256", None),
     }

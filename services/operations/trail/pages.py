@@ -1,23 +1,25 @@
-"""The page `/operations/trail`: type an id, see every event in order."""
+"""The page `/operations/trail`: type what you have in hand, see every event in order."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
 from services.operations.trail.api import Position
-from services.operations.trail.views import LIMIT, TrailViews
+from services.operations.trail.handlers import Findings, TrailSearch
+from services.operations.trail.views import LIMIT
 from shared.web.pages import Pages
+from shared.web.sessions import SignedIn
 
 
-def routes(views: TrailViews, pages: Pages) -> APIRouter:
+def routes(search: TrailSearch, pages: Pages) -> APIRouter:
     """Return the trail's page, for operations staff only."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/operations/trail")
-    def trail(request: Request, q: str = "", after: Position = 0) -> Response:
+    def trail(request: Request, who: SignedIn, q: str = "", after: Position = 0) -> Response:
         reference = q.strip()
-        events = views.about(reference, after=after) if reference else []
-        more = events[-1].position if len(events) == LIMIT else None
-        return pages.render(request, "operations/trail.html", reference=reference, events=events, more=more)
+        found = search.search(reference, actor=who.actor, after=after) if reference else Findings(events=())
+        more = found.events[-1].position if len(found.events) == LIMIT else None
+        return pages.render(request, "operations/trail.html", reference=reference, found=found, more=more)
 
     return router

@@ -30,8 +30,9 @@ events = sa.Table(
     sa.Column("payload", sa.Text),
     sa.Column("payload_sha256", sa.Text, nullable=False),
     sa.Column("chain", sa.Text, nullable=False),
+    sa.Column("file_sha256", sa.Text),
 )
-for _name in ("work_id", "person_ref", "submission_id", "receipt_id"):
+for _name in ("work_id", "person_ref", "submission_id", "receipt_id", "file_sha256"):
     _column = events.c[_name]
     sa.Index(
         f"ix_trail_event_{_name}", _column, sqlite_where=_column.is_not(None), postgresql_where=_column.is_not(None)

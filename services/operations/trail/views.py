@@ -37,6 +37,7 @@ class TrailEvent:
     payload: str | None
     payload_sha256: str
     chain: str
+    file_sha256: str | None
 
     @property
     def name(self) -> str:
@@ -51,12 +52,28 @@ class TrailViews:
         self.database = database
 
     def about(self, reference: str, *, after: int = 0, limit: int = LIMIT) -> Sequence[TrailEvent]:
-        """Return events in order about a submission, receipt, work, person or correlation id, behind position `after`.
+        """Return events in order about a submission, receipt, work or correlation id, behind position `after`.
 
         A submission or a receipt stands for its piece of work: all that happened to the work is returned.
         """
+        works_of = [_works_where(events.c.submission_id == reference), _works_where(events.c.receipt_id == reference)]
+        also = sa.select(events.c.position).where(events.c.correlation_id == reference)
+        return self._in_order([*works_of, sa.select(sa.literal(reference))], [also], after, limit)
+
+    def about_file(self, sha256: str, *, after: int = 0, limit: int = LIMIT) -> Sequence[TrailEvent]:
+        """Return all that happened to the pieces of work of which this file, by its lower-case hash, was a version."""
+        return self._in_order([_works_where(events.c.file_sha256 == sha256)], [], after, limit)
+
+    def about_person(self, person_ref: str, *, after: int = 0, limit: int = LIMIT) -> Sequence[TrailEvent]:
+        """Return what happened with a person, and all that happened to their pieces of work."""
+        is_own = events.c.person_ref == person_ref
+        return self._in_order([_works_where(is_own)], [sa.select(events.c.position).where(is_own)], after, limit)
+
+    def _in_order(
+        self, works_of: Sequence[sa.Select[Any]], positions: Sequence[sa.Select[Any]], after: int, limit: int
+    ) -> Sequence[TrailEvent]:
         with self.database.reading() as connection:
-            rows = connection.execute(_about(reference, after, limit)).mappings()
+            rows = connection.execute(_events_of(works_of, positions, after, limit)).mappings()
             return [TrailEvent(**row) for row in rows]
 
     def newest(self) -> datetime | None:
@@ -72,20 +89,23 @@ class TrailViews:
             return [_jsonable(row) for row in connection.execute(chain).mappings()]
 
 
-def _about(reference: str, after: int, limit: int) -> sa.Select[Any]:
-    own_works = sa.union(
-        sa.select(events.c.work_id).where(events.c.submission_id == reference, events.c.work_id.is_not(None)),
-        sa.select(events.c.work_id).where(events.c.receipt_id == reference, events.c.work_id.is_not(None)),
-        sa.select(sa.literal(reference)),
-    ).subquery()
-    positions = sa.union(
-        sa.select(events.c.position).where(events.c.work_id.in_(sa.select(own_works.c.work_id))),
-        sa.select(works.c.position).where(works.c.work_id.in_(sa.select(own_works.c.work_id))),
-        sa.select(events.c.position).where(events.c.person_ref == reference),
-        sa.select(events.c.position).where(events.c.correlation_id == reference),
-    ).subquery()
-    found = sa.select(events).where(events.c.position.in_(sa.select(positions.c.position)), events.c.position > after)
-    return found.order_by(events.c.position).limit(limit)
+def _works_where(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(events.c.work_id).where(condition, events.c.work_id.is_not(None))
+
+
+def _events_of(
+    works_of: Sequence[sa.Select[Any]], positions: Sequence[sa.Select[Any]], after: int, limit: int
+) -> sa.Select[Any]:
+    """All events about these works, and those at these positions."""
+    own = sa.select(sa.union(*works_of).subquery().c[0])
+    places = [
+        *positions,
+        sa.select(events.c.position).where(events.c.work_id.in_(own)),
+        sa.select(works.c.position).where(works.c.work_id.in_(own)),
+    ]
+    found = sa.select(sa.union(*places).subquery().c[0])
+    query = sa.select(events).where(events.c.position.in_(found), events.c.position > after)
+    return query.order_by(events.c.position).limit(limit)
 
 
 def _jsonable(row: sa.RowMapping) -> dict[str, object]:
