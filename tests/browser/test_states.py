@@ -22,6 +22,7 @@ NO_PAGES = {
     "/sign-in/university",
     "/sign-in/return",
     "/tutor/scripts/{work_id}/file",
+    "/operations/live",
 }
 """What answers to GET without a page of its own: it leads on, is a file, or is for a machine or the provider."""
 

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.operations.pipeline.domain import RECEIVED_SEQUENCE, Stage, Standing, settle
+from services.operations.pipeline.domain import (
+    RECEIVED_SEQUENCE,
+    Freshness,
+    Pace,
+    Stage,
+    Standing,
+    freshness_of,
+    pace_of,
+    settle,
+)
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -79,3 +89,42 @@ def test_every_interleaving_of_the_topics_ends_in_the_same_state(data: st.DataOb
         work_id: (Stage.COLLECTED, NOON + timedelta(minutes=5)) for work_id in ("w1", "w2")
     }
     assert +counted == {("K827-26J-TMA01", Stage.COLLECTED): 2}
+
+
+@pytest.mark.parametrize(
+    ("stage", "minutes", "pace"),
+    [
+        (Stage.RECEIVED, 10, Pace.MOVES),
+        (Stage.RECEIVED, 11, Pace.SLOW),
+        (Stage.HELD, 24 * 60, Pace.MOVES),
+        (Stage.HELD, 24 * 60 + 1, Pace.SLOW),
+        (Stage.COLLECTED, 14 * 24 * 60 + 1, Pace.SLOW),
+        (Stage.REFUSED, 10**6, Pace.MOVES),
+        (Stage.RECEIVED, None, Pace.EMPTY),
+    ],
+)
+def test_a_stage_is_slow_when_its_oldest_is_there_longer_than_usual(
+    stage: Stage, minutes: int | None, pace: Pace
+) -> None:
+    oldest = None if minutes is None else NOON - timedelta(minutes=minutes)
+    assert pace_of(stage, oldest, now=NOON) is pace
+
+
+@pytest.mark.parametrize(
+    ("minutes", "unread", "freshness"),
+    [
+        (None, 0, Freshness.EMPTY),
+        (None, 3, Freshness.BEHIND),
+        (1, 3, Freshness.CURRENT),
+        (2, 3, Freshness.BEHIND),
+        (60, 0, Freshness.CURRENT),
+        (61, 0, Freshness.QUIET),
+        (61, None, Freshness.UNKNOWN),
+        (1, None, Freshness.CURRENT),
+    ],
+)
+def test_figures_are_old_when_something_is_not_counted_yet(
+    minutes: int | None, unread: int | None, freshness: Freshness
+) -> None:
+    newest = None if minutes is None else NOON - timedelta(minutes=minutes)
+    assert freshness_of(newest, unread, now=NOON) is freshness

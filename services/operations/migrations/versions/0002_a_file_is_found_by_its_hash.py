@@ -12,7 +12,7 @@ HASHES = {"postgresql": "CAST(payload AS json) ->> 'sha256'", "sqlite": "json_ex
 def upgrade() -> None:
     op.add_column("trail_event", sa.Column("file_sha256", sa.Text))
     event = sa.table("trail_event", sa.column("type"), sa.column("file_sha256"))
-    found = sa.literal_column(HASHES[op.get_context().dialect.name])
+    found: sa.ColumnElement[str] = sa.literal_column(HASHES[op.get_context().dialect.name])
     received = event.c.type == "etma.submission.SubmissionReceived.v1"
     op.execute(sa.update(event).where(received).values(file_sha256=found))
     given = sa.text("file_sha256 IS NOT NULL")
