@@ -107,6 +107,16 @@ def test_a_service_that_is_away_is_said_to_be_and_hides_no_other(elsewhere: Else
     assert elsewhere.pipeline() == dict.fromkeys(SERVICES)
 
 
+def test_pages_show_and_try_what_runs_elsewhere(elsewhere: Elsewhere) -> None:
+    with httpx.Client(
+        base_url=elsewhere.apis["operations"].url, headers=elsewhere.operator, trust_env=False, timeout=SECONDS
+    ) as client:
+        assert "The service failed at it: KeyError" in client.get("/operations/dead-letters").text
+        assert ">ff</pre>" in client.get("/operations/dead-letters/marking/1").text
+        assert "It would fail as it did" in client.post("/operations/dead-letters/marking/1/rehearsal").text
+        assert "SubmissionReceived" in client.get(f"/operations/trail?q={ANN}").text
+
+
 def test_the_command_line_asks_and_mends_what_runs_elsewhere(elsewhere: Elsewhere) -> None:
     code, said = elsewhere.etma("audit", "--settled", "--json")
     report = json.loads(said)
