@@ -20,7 +20,17 @@ from shared.web.brand import Brand
 HERE = Path(__file__).parent
 FOLDERS = (HERE / "static", HERE / "fetched")
 FOR_EVER = "public, max-age=31536000, immutable"
-NEEDED = ("etma.css", "start.js", "upload.js", "live.js", "same-file.js", "govuk.css", "govuk.js", "tus.js", "sha256.js")
+NEEDED = (
+    "etma.css",
+    "start.js",
+    "upload.js",
+    "live.js",
+    "same-file.js",
+    "govuk.css",
+    "govuk.js",
+    "tus.js",
+    "sha256.js",
+)
 
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript"}
 

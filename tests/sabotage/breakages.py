@@ -2545,6 +2545,8 @@ BREAKAGES: tuple[Breakage, ...] = (
         old="if maintenance and principal.role not in AT_WORK:",
         new="if maintenance and principal.role in AT_WORK:",
         test="tests/integration/test_maintenance.py",
+    ),
+    Breakage(
         name="letters: a rehearsal is kept",
         file="shared/messaging/dead_letters.py",
         old="            raise _TakenBack\n",
