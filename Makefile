@@ -66,6 +66,10 @@ acceptance: setup programs clients ## Replay the real data whole, with kills, an
 screenshots: setup browser ## Pictures of the pages in their states, in build/screenshots, to be looked at
 	@CHROMIUM=$$(cat $(VENV)/browser) $(BIN)/python -m tests.browser.screenshots
 
+.PHONY: pictures
+pictures: setup browser ## Take the pictures of the documentation anew, in docs/pictures
+	@CHROMIUM=$$(cat $(VENV)/browser) $(BIN)/python -m tests.browser.screenshots docs
+
 .PHONY: contracts
 contracts: setup ## Write the JSON Schemas and the AsyncAPI document anew
 	@$(BIN)/python -m shared.contracts.generate

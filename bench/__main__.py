@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import large, latency, relaying, resumable, trickling, uploads, working
+from bench import large, latency, pages, relaying, resumable, trickling, uploads, working
 from deploy.servers.names import images_env
 
 REPORTS: Mapping[str, Callable[..., str]] = {
@@ -22,6 +22,7 @@ REPORTS: Mapping[str, Callable[..., str]] = {
     "large": large.report,
     "resumable": resumable.report,
     "trickling": trickling.report,
+    "pages": pages.report,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
 FIGURES = "<!-- figures: what follows is written by make bench -->\n"

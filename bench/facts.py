@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.system import System
 from shared.chunks import in_chunks
@@ -26,33 +26,37 @@ def relay_of(system: System) -> Relay:
     return Relay(system.submission.database, system.platform.bus)
 
 
+def received_of(assignment_id: str, presentation_id: str, person_ref: str, *, now: datetime) -> SubmissionReceived:
+    """A student's first version, on time."""
+    work_id = work_id_of(assignment_id, person_ref)
+    return SubmissionReceived(
+        work_id=work_id,
+        submission_id=str(uuid.uuid4()),
+        version=1,
+        assignment_id=assignment_id,
+        presentation_id=presentation_id,
+        assignment_kind=AssignmentKind.TMA,
+        scored=True,
+        anonymous=False,
+        person_ref=person_ref,
+        submitted_by=person_ref,
+        channel=Channel.API,
+        upload_started_at=now,
+        arrived_at=now,
+        cut_off_at=now + timedelta(days=20),
+        cut_off_revision=1,
+        band=Band.ON_TIME,
+        status=SubmissionStatus.ACCEPTED,
+        object_key=f"{assignment_id}/{work_id}/{uuid.uuid4()}",
+        object_version=str(uuid.uuid4()),
+        size_bytes=100_000,
+        sha256=uuid.uuid4().hex * 2,
+        media_type="application/pdf",
+        receipt_id=str(uuid.uuid4()),
+    )
+
+
 def _received(system: System, count: int) -> Iterator[SubmissionReceived]:
     now = system.platform.clock.now()
     for _ in range(count):
-        assignment, person = "B100-26J-TMA01", str(uuid.uuid4())
-        work_id = work_id_of(assignment, person)
-        yield SubmissionReceived(
-            work_id=work_id,
-            submission_id=str(uuid.uuid4()),
-            version=1,
-            assignment_id=assignment,
-            presentation_id="B100-26J",
-            assignment_kind=AssignmentKind.TMA,
-            scored=True,
-            anonymous=False,
-            person_ref=person,
-            submitted_by=person,
-            channel=Channel.API,
-            upload_started_at=now,
-            arrived_at=now,
-            cut_off_at=now + timedelta(days=20),
-            cut_off_revision=1,
-            band=Band.ON_TIME,
-            status=SubmissionStatus.ACCEPTED,
-            object_key=f"{assignment}/{work_id}/{uuid.uuid4()}",
-            object_version=str(uuid.uuid4()),
-            size_bytes=100_000,
-            sha256=uuid.uuid4().hex * 2,
-            media_type="application/pdf",
-            receipt_id=str(uuid.uuid4()),
-        )
+        yield received_of("B100-26J-TMA01", "B100-26J", str(uuid.uuid4()), now=now)
