@@ -6,53 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Demo
+from tests.browser.keyboard import Keyboard
 from tests.support.university import PDF, settle
 
 STUDENT, TUTOR, OPERATOR = "P4000112", "00001001", "00009001"
-MOST_TABS = 60
-
-
-class Keyboard:
-    """Somebody without a mouse; `steps` counts what they did, not how they got there."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.steps = 0
-
-    def go_to(self, what: Locator) -> None:
-        """By the Tab key; the thing must show that it has the focus."""
-        expect(what).to_be_visible()
-        for _ in range(MOST_TABS):
-            self.page.keyboard.press("Tab")
-            if what.evaluate("element => element === document.activeElement"):
-                break
-        expect(what).to_be_focused()
-        assert what.evaluate("element => element.matches(':focus-visible')")
-
-    def press(self, role: str, name: str, key: str = "Enter") -> None:
-        self.go_to(self.page.get_by_role(role, name=name).first)  # type: ignore[arg-type]
-        self.page.keyboard.press(key)
-        self.steps += 1
-
-    def write(self, label: str, words: str) -> None:
-        self.go_to(self.page.get_by_label(label))
-        self.page.keyboard.type(words)
-        self.steps += 1
-
-    def choose(self, label: str, file: Path) -> None:
-        self.go_to(self.page.get_by_label(label))
-        with self.page.expect_file_chooser() as chooser:
-            self.page.keyboard.press("Enter")
-        chooser.value.set_files(file)
-        self.steps += 1
-
-    def sign_in(self, who: str, role: str) -> None:
-        self.page.goto(f"/sign-in?q={who}")
-        self.press("button", f", {role}")
-        self.steps = 0
 
 
 @pytest.fixture
@@ -105,7 +65,7 @@ def test_operations_find_a_piece_of_work_in_three_steps(keyboard: Keyboard, tmp_
     keyboard.press("button", "Sign out")
     keyboard.sign_in(OPERATOR, "operations")
     keyboard.press("link", "Trail")
-    keyboard.write("Submission", submission)
+    keyboard.write("What to look for", submission)
     keyboard.page.keyboard.press("Enter")
     expect(keyboard.page.get_by_text("SubmissionReceived").first).to_be_visible()
     assert keyboard.steps == 2

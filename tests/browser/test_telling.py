@@ -15,6 +15,7 @@ from services.notifier.obligations.store import obligations
 from shared.database import upsert
 from tests.browser import test_journeys as journeys
 from tests.browser.conftest import Demo, embedded_demo
+from tests.browser.keyboard import Keyboard
 from tests.browser.test_journeys import check, hand_in, sign_in, sign_out
 from tests.support.university import settle
 
@@ -51,16 +52,6 @@ def refusing(demo: Demo) -> Refusing:
     return refusing
 
 
-def reach(page: Page, name: str, role: str = "link") -> None:
-    """Go on by the tabulator until what is called so has the focus."""
-    target = page.get_by_role(role, name=name, exact=True).first  # type: ignore[arg-type]
-    for _ in range(MOST_STOPS):
-        page.keyboard.press("Tab")
-        if target.evaluate("element => element === document.activeElement"):
-            return
-    pytest.fail(f"the keyboard does not reach {name!r}")
-
-
 def test_a_student_chooses_the_daily_digest(page: Page) -> None:
     sign_in(page, STUDENT, "student")
     page.get_by_role("link", name="Messages", exact=True).click()
@@ -79,11 +70,10 @@ def test_a_tutor_chooses_by_the_keyboard_alone(page: Page) -> None:
     page.goto("/preferences")
     if not page.scripted:  # type: ignore[attr-defined]  # where the focus is, scripts tell
         return
-    reach(page, "At once", "radio")
+    keyboard = Keyboard(page)
+    keyboard.press("radio", "At once", "ArrowDown")
     page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowDown")
-    reach(page, "Save", "button")
-    page.keyboard.press("Enter")
+    keyboard.press("button", "Save")
     expect(page.get_by_role("status")).to_contain_text("only under Messages")
     page.goto("/preferences")
     page.get_by_label("At once").check()
@@ -125,9 +115,7 @@ def test_operations_staff_send_a_failed_message_again(
     check(page)
     failed = page.get_by_role("button", name="Send again to").count()
     if page.scripted:  # type: ignore[attr-defined]
-        first = page.get_by_role("button", name="Send again to").first.get_attribute("aria-label") or ""
-        reach(page, first, "button")
-        page.keyboard.press("Enter")
+        Keyboard(page).press("button", "Send again to")
     else:
         page.get_by_role("button", name="Send again to").first.click()
     expect(page.get_by_role("heading", name="Sent again")).to_be_visible()
