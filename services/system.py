@@ -10,7 +10,9 @@ from services.identity import service as identity
 from services.marking import service as marking
 from services.notifier import service as notifier
 from services.operations import service as operations
+from services.operations.audits.handlers import Sources
 from services.submission import service as submission
+from services.submission.receipts.domain import verify
 from shared.inspection import Inspection
 from shared.messaging.consumer import Consumer
 from shared.messaging.dead_letters import DeadLetters
@@ -44,7 +46,9 @@ class System:
             self.submission.service,
             marking.compose(self.platform),
             self.notifier.service,
-            operations.compose(self.platform, self.inspections, self.dead_letters, lambda: self.identity.person_desk),
+            operations.compose(
+                self.platform, self.inspections, self.dead_letters, lambda: self.identity.person_desk, self.audited
+            ),
         )
         self.consumers = {
             service.name: Consumer(database=service.database, handlers=service.handlers) for service in self.services
@@ -57,6 +61,16 @@ class System:
     def dead_letters(self) -> dict[str, DeadLetters]:
         """Each service's dead letters."""
         return {service.name: DeadLetters(service.database, self.consumers[service.name]) for service in self.services}
+
+    def audited(self) -> Sources:
+        """What an audit of the services reads, with the keys as they are published now."""
+        keys = self.submission.verification.published()
+        return Sources(
+            inspections=self.inspections(),
+            objects=self.platform.objects,
+            verify=lambda receipt: verify(receipt, keys),
+            read_mail=self.platform.channel.message_ids,
+        )
 
     def problems(self) -> Mapping[str, str]:
         """The parts that are not well, with words for everybody; cheap, because it is asked every few seconds."""

@@ -164,6 +164,8 @@ RIGHTS: Final[Table] = {
     "POST /operations/dead-letters/{service}/{letter_id}/replay": _OPERATIONS,
     "POST /operations/dead-letters/{service}/{letter_id}/discard": _OPERATIONS,
     "GET /operations/trail": _OPERATIONS,
+    "GET /operations/audit": _OPERATIONS,
+    "POST /operations/audit": _OPERATIONS,
     "GET /api/v1/operations/pipeline": _OPERATIONS,
     "GET /api/v1/operations/trail/{reference}": _OPERATIONS,
 }
