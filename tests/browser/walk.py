@@ -5,6 +5,7 @@ Who looks at what is met there, the caller says: `screenshots.py` keeps pictures
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +14,18 @@ import sqlalchemy as sa
 from playwright.sync_api import FilePayload, Page
 
 from services.notifier.deliveries.store import deliveries
+from services.operations.audits.domain import failed
 from shared.messaging.tables import dead_letter
 from tests.browser.conftest import Demo
 from tests.browser.problems import PROBLEMS, served_problems
 from tests.integration.operations_house import received
+from tests.support.audits import ended, runs_in, taken
 from tests.support.messages import letter_row
 from tests.support.university import PDF, settle
 from tests.support.uploading import BYTES, PROTOCOL, UPLOADS, metadata_of
 
 STUDENT, TUTOR, OPERATOR, ADMINISTRATOR = "P4000001", "00001001", "00009001", "00009002"
+AUDIT_SECONDS = 60
 OPEN, OVER = "K827-26J-TMA02", "K827-26J-TMA01"
 
 
@@ -189,9 +193,11 @@ class Walk:
             self.see("trail-nothing", "/operations/trail?q=nothing")
             (version, *_) = self.demo.system.inspections()["submission"].facts("versions")
             self.see("trail-found", f"/operations/trail?q={version['submission_id']}")
+            self.audits_come_to_an_end()
             self.deliveries()
             self.see("trail-person", f"/operations/trail?q={STUDENT}")
             self.dead_letters()
+            self.audit_with_findings()
         with self.signed_in(ADMINISTRATOR, "admin"):
             self.see("roles", "/roles?q=Tom")
             page.get_by_role("row").nth(1).get_by_role("link").click()
@@ -215,6 +221,36 @@ class Walk:
         page.get_by_role("button", name="Replay").click()
         self.see("dead-letter-replayed")
         self.see("dead-letters-replayed", "/operations/dead-letters?state=replayed")
+
+    def audits_come_to_an_end(self) -> None:
+        """One is never looked at, one is at work elsewhere and lets go of it; one fails, and one is cut off."""
+        self.see("audit-never", "/operations/audit")
+        runs = runs_in(self.demo.system.services[4].database)
+        run = taken(runs)
+        self.see("audit-running", "/operations/audit")
+        runs.let_go(run)
+        self.until_audited("All is well")
+        self.see("audit-clean")
+        ended(runs, failed("marking cannot be asked: ConnectError"))
+        self.see("audit-failed", "/operations/audit")
+        taken(runs)
+        runs.free_all()
+        self.see("audit-cut-off", "/operations/audit")
+
+    def audit_with_findings(self) -> None:
+        """Messages are buried, and others did not go out."""
+        self.page.goto("/operations/audit")
+        self.page.get_by_role("button", name="Look now").click()
+        self.until_audited("There are")
+        self.see("audit-findings")
+
+    def until_audited(self, words: str) -> None:
+        """Load the page anew until it says this."""
+        said = self.page.get_by_text(words)
+        deadline = time.monotonic() + AUDIT_SECONDS
+        while not said.count():
+            assert time.monotonic() < deadline, self.page.inner_text("main")
+            self.page.goto("/operations/audit")
 
     def signed_out_in_mid_form(self) -> None:
         """A role is given by who was signed out since the page was loaded, and signs in again beside it."""

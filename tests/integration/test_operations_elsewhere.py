@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -14,6 +16,7 @@ import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
 
+from services.operations.audits.store import runs as run_table
 from shared.messaging.tables import dead_letter
 from tests.support.oulad import environment_of
 from tests.support.processes import Role, roles
@@ -25,9 +28,14 @@ SECONDS = 30
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """The web processes of all services, on what a town left behind, and a folder that holds none of it."""
+    """The web processes of all services, on what a town left behind, and a folder that holds none of it.
+
+    `timers` is the role of operations that does audits.
+    """
 
     apis: dict[str, Role]
+    timers: Role
+    database: str
     operator: dict[str, str]
     settings: dict[str, str]
 
@@ -36,6 +44,22 @@ class Elsewhere:
         url = f"{self.apis['operations'].url}/api/v1/operations/pipeline"
         answer = httpx.get(url, headers=self.operator, trust_env=False, timeout=SECONDS)
         return {each["service"]: each["problem"] for each in answer.json()["services"]}
+
+    def audit_page(self, *, press: bool = False) -> str:
+        """What the page of audits says, after its button was pressed or as it stands."""
+        url = f"{self.apis['operations'].url}/operations/audit"
+        ask = httpx.post if press else httpx.get
+        answer = ask(url, headers=self.operator, trust_env=False, timeout=SECONDS, follow_redirects=True)
+        assert answer.status_code == 200
+        return " ".join(answer.text.split())
+
+    def wait_for_audit(self, words: str) -> str:
+        """Until the page of audits says this; what it says."""
+        deadline = time.monotonic() + SECONDS
+        while words not in (page := self.audit_page()):
+            assert time.monotonic() < deadline, page
+            time.sleep(0.1)
+        return page
 
     def etma(self, *words: str) -> tuple[int, str]:
         """The exit code and the output of a command that reaches nothing but the services, the objects and the mail."""
@@ -59,7 +83,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
             f"ETMA_{name.upper()}_DATABASE_URL": town.system.platform.settings.database_of(name) for name in SERVICES
         }
     environment = environment_of(tmp_path / "var", {"ETMA_LOG_LEVEL": "WARNING", **databases})
-    with roles(environment, *(f"{name}.api" for name in SERVICES)) as running:
+    with roles(environment, *(f"{name}.api" for name in SERVICES), "operations.timers") as running:
         for role in running.values():
             role.wait_until_ready()
         folder = environment_of(
@@ -70,7 +94,9 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
                 "ETMA_KEYS_DIR": f"{tmp_path}/var/keys",
             },
         )
-        yield Elsewhere({name: running[f"{name}.api"] for name in SERVICES}, operator, folder)
+        apis = {name: running[f"{name}.api"] for name in SERVICES}
+        database = databases["ETMA_OPERATIONS_DATABASE_URL"]
+        yield Elsewhere(apis, running["operations.timers"], database, operator, folder)
 
 
 def bury_one(town: Town) -> None:
@@ -115,6 +141,47 @@ def test_pages_show_and_try_what_runs_elsewhere(elsewhere: Elsewhere) -> None:
         assert ">ff</pre>" in client.get("/operations/dead-letters/marking/1").text
         assert "It would fail as it did" in client.post("/operations/dead-letters/marking/1/rehearsal").text
         assert "SubmissionReceived" in client.get(f"/operations/trail?q={ANN}").text
+
+
+def test_an_audit_asks_what_runs_elsewhere_and_says_what_it_could_not_have(elsewhere: Elsewhere) -> None:
+    elsewhere.audit_page(press=True)
+    page = elsewhere.wait_for_audit("<code>dead_letter</code>")
+    for words in ("There is 1 finding", "<li>The files in the object store", "<li>The signatures of receipts"):
+        assert words in page
+
+
+def test_an_audit_of_a_service_that_is_away_fails_with_words(elsewhere: Elsewhere) -> None:
+    notifier = elsewhere.apis["notifier"]
+    notifier.kill()
+    elsewhere.audit_page(press=True)
+    page = elsewhere.wait_for_audit("so nothing can be said")
+    assert "notifier cannot be asked: ConnectError" in page
+    notifier.start()
+    notifier.wait_until_ready()
+
+
+def test_an_audit_whose_process_is_killed_is_cut_off_and_asked_for_anew(elsewhere: Elsewhere) -> None:
+    elsewhere.timers.kill()
+    assert "was asked for by you" in elsewhere.audit_page(press=True)
+    elsewhere.timers.die_at("audit.taken")
+    assert "no second was begun" in elsewhere.audit_page(press=True)
+    assert "An audit is running" in elsewhere.audit_page()
+    lease_is_over(elsewhere)
+    assert "It was cut off before its end" in elsewhere.audit_page()
+    elsewhere.timers.kill()
+    elsewhere.timers.start()
+    assert "was asked for by you" in elsewhere.audit_page(press=True)
+    page = elsewhere.wait_for_audit("There is 1 finding")
+    assert "Cut off" in page
+
+
+def lease_is_over(elsewhere: Elsewhere) -> None:
+    """As two minutes after the kill."""
+    engine = sa.create_engine(elsewhere.database)
+    with engine.begin() as connection:
+        past = datetime(2020, 1, 1, tzinfo=UTC)
+        assert connection.execute(sa.update(run_table).values(lease_until=past).where(run_table.c.holder > "")).rowcount
+    engine.dispose()
 
 
 def test_the_command_line_asks_and_mends_what_runs_elsewhere(elsewhere: Elsewhere) -> None:

@@ -41,8 +41,8 @@ LINE = (
 )
 """What one piece of work needs; a process of each."""
 
-TOWN = (*LINE, "marking.api", "notifier.api", "operations.api")
-"""The same, and what tutors and operations look at."""
+TOWN = (*LINE, "marking.api", "notifier.api", "operations.api", "operations.timers")
+"""The same, and what tutors and operations look at; the last does audits."""
 
 EVERYTHING = (*TOWN, "submission.timers")
 

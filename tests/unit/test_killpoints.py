@@ -13,13 +13,15 @@ from tests.support.uploading import UPLOAD_POINTS
 KILLED_IN_ITS_OWN_TEST = {
     "migrations.applied",
     "objects.parts_stored",
+    "audit.taken",
     *UPLOAD_POINTS,
     *ERASURE_POINTS,
     *SCAN_POINTS,
 }
 """Passed only when a database is new or older than the code (`test_migrations.py`), by large files on their way to an
-S3 server (`test_s3_store.py`), by uploads that can be resumed (`test_upload_kills.py`), by erasing a person
-(`test_erasure_kills.py`), and where there is a scanner (`test_scan_kills.py`)."""
+S3 server (`test_s3_store.py`), by an audit that somebody asked for (`test_operations_elsewhere.py`), by uploads that
+can be resumed (`test_upload_kills.py`), by erasing a person (`test_erasure_kills.py`), and where there is a scanner
+(`test_scan_kills.py`)."""
 
 ROOT = Path(__file__).parents[2]
 PASSING = re.compile(r'kill_point\(f?"([^"]+)"\)')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,11 +19,12 @@ from shared.clock import Clock
 from shared.database import Context, Database, Transaction
 from shared.errors import EtmaError, public_name
 from shared.inspection import PAGE, Inspection
+from shared.killpoints import kill_point
 from shared.storage.port import StoredEntry
 
 KEY = "audit-runs"
 """Whoever changes the runs locks this."""
-RENEW_SECONDS = LEASE.total_seconds() / 4
+RENEW = LEASE / 4
 
 log = structlog.get_logger()
 
@@ -131,6 +131,7 @@ class AuditLoop:
         run = self.runs.claim()
         if run is None:
             return False
+        kill_point("audit.taken")
         log.info("audit.started", number=run.number, asked_by=run.asked_by)
         try:
             outcome = self._outcome(_GoingOn(self.runs, run, stop))
@@ -174,14 +175,15 @@ class _GoingOn:
         self.runs = runs
         self.run = run
         self.stop = stop
-        self._renewed = time.monotonic()
+        self._renewed = runs.clock.now()
 
     def __call__(self) -> None:
         if self.stop.is_set():
             raise Stopped
-        if time.monotonic() >= self._renewed + RENEW_SECONDS:
+        now = self.runs.clock.now()
+        if now >= self._renewed + RENEW:
             self.runs.renew(self.run)
-            self._renewed = time.monotonic()
+            self._renewed = now
 
     def audit_of(self, sources: Sources) -> Audit:
         """An audit that calls this on its way."""
