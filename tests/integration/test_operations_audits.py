@@ -179,7 +179,7 @@ def test_a_run_that_lost_its_process_is_cut_off_and_asked_for_anew(desk: Desk) -
     assert desk.states() == ["asked", "cut_off"]
     desk.loop.step(GOES_ON)
     assert desk.states() == ["finished", "cut_off"]
-    assert "Earlier ones" in desk.page()
+    assert "Earlier audits" in desk.page()
 
 
 @pytest.mark.sqlite

@@ -21,6 +21,7 @@ class Breakage:
 
 
 _LETTERS = "tests/integration/test_dead_letter_pages.py::"
+_AUDITS = "tests/integration/test_operations_audits.py::"
 _LIVE = "tests/integration/test_operations_live.py::"
 _ERASURE = "tests/integration/test_person_erasure.py::"
 _BUS = "tests/conformance/test_bus.py::TestLocalBus::"
@@ -2615,5 +2616,62 @@ BREAKAGES: tuple[Breakage, ...] = (
         old='            record_look(tx, person_ref=person_ref, what="trail")\n',
         new="            pass\n",
         test="tests/integration/test_operations_pages.py::test_a_student_is_found_and_the_look_is_recorded",
+    ),
+    Breakage(
+        name="audits: a second press begins a second run",
+        file="services/operations/audits/handlers.py",
+        old="            if self.store.is_under_way(tx):\n                return False\n",
+        new="",
+        test=_AUDITS + "test_pressed_twice_one_is_begun",
+    ),
+    Breakage(
+        name="audits: the database takes a second run under way",
+        file="services/operations/audits/store.py",
+        old='sa.Column("under_way", sa.Integer, unique=True)',
+        new='sa.Column("under_way", sa.Integer)',
+        test=_AUDITS + "test_a_database_takes_no_second_run_under_way",
+    ),
+    Breakage(
+        name="audits: who was too slow writes over what came after",
+        file="services/operations/audits/store.py",
+        old="sa.and_(runs.c.number == run.number, runs.c.holder == run.holder)",
+        new="runs.c.number == run.number",
+        test=_AUDITS + "test_who_was_too_slow_writes_nothing_over_what_came_after",
+    ),
+    Breakage(
+        name="audits: the lease of a run that goes on is not renewed",
+        file="services/operations/audits/handlers.py",
+        old="            self.runs.renew(self.run)\n",
+        new="",
+        test=_AUDITS + "test_the_lease_of_a_run_that_goes_on_is_renewed",
+    ),
+    Breakage(
+        name="audits: a run that lost its process is under way for ever",
+        file="services/operations/audits/domain.py",
+        old="    if run.lease_until is None or run.lease_until > now:\n",
+        new="    if True:\n",
+        test=_AUDITS + "test_a_run_that_lost_its_process_is_cut_off_and_asked_for_anew",
+    ),
+    Breakage(
+        name="audits: what could not be read is silently clean",
+        file="services/operations/audits/handlers.py",
+        old="            return failed(error.detail)\n",
+        new="            return concluded(Report(), [])\n",
+        test=_AUDITS + "test_a_service_that_is_away_makes_it_fail_with_words",
+    ),
+    Breakage(
+        name="audits: what was not looked at is not said",
+        file="services/operations/audits/handlers.py",
+        old="[part for part, is_seen in looked_at.items() if not is_seen]",
+        new="[]",
+        test=_AUDITS + "test_what_a_process_cannot_look_at_is_said",
+    ),
+    Breakage(
+        name="audits: many findings of one kind hide another kind",
+        file="services/operations/audits/domain.py",
+        old="sorted(ranked, key=lambda each: each[0])[:most]",
+        new="ranked[:most]",
+        test="tests/unit/test_operations_audits.py::"
+        "test_a_report_is_counted_whole_and_kept_up_to_a_number_with_each_kind_in_it",
     ),
 )
