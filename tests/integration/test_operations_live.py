@@ -22,6 +22,7 @@ from shared.web.app import create_app
 from shared.web.live import SharedLook, stream
 from shared.web.server import HttpThread
 from tests.support.callers import callers_of_anybody, session_token
+from tests.support.coroutines import in_a_loop
 from tests.support.university import ANN, BEN, OPERATOR, Town, running_town
 
 LIVE = "/operations/live"
@@ -143,32 +144,30 @@ class Looking:
             return len(self.looks)
 
 
-def test_one_look_serves_all_who_ask_and_is_good_for_a_while() -> None:
+@in_a_loop
+async def test_one_look_serves_all_who_ask_while_it_is_good() -> None:
     looking = Looking()
-    shared = SharedLook(looking.look, good_seconds=0.3)
-
-    async def crowd() -> list[int]:
-        seen = list(await asyncio.gather(*(shared.at() for _ in range(50))))
-        seen.append(await shared.at())
-        await asyncio.sleep(0.35)
-        return [*seen, await shared.at()]
-
+    shared = SharedLook(looking.look, good_seconds=3600)
     assert looking.looks == []
-    assert asyncio.run(crowd()) == [1] * 51 + [2]
+    assert await asyncio.gather(*(shared.at() for _ in range(50))) == [1] * 50
+    assert await shared.at() == 1
 
 
-def test_who_goes_away_takes_nobodys_look_along() -> None:
-    looking = Looking()
-    shared = SharedLook(looking.look, good_seconds=1)
+@in_a_loop
+async def test_a_look_that_is_not_good_any_more_is_done_anew() -> None:
+    shared = SharedLook(Looking().look, good_seconds=0)
+    assert await asyncio.gather(*(shared.at() for _ in range(50))) == [1] * 50
+    assert await shared.at() == 2
 
-    async def one_leaves() -> int:
-        leaving = asyncio.ensure_future(shared.at())
-        staying = asyncio.ensure_future(shared.at())
-        await asyncio.sleep(0.01)
-        leaving.cancel()
-        return await staying
 
-    assert asyncio.run(one_leaves()) == 1
+@in_a_loop
+async def test_who_goes_away_takes_nobodys_look_along() -> None:
+    shared = SharedLook(Looking().look, good_seconds=3600)
+    leaving = asyncio.ensure_future(shared.at())
+    staying = asyncio.ensure_future(shared.at())
+    await asyncio.sleep(0.01)
+    leaving.cancel()
+    assert await staying == 1
 
 
 def test_what_cannot_be_read_says_so_on_a_page_that_is_whole(town: Town) -> None:

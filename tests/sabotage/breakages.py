@@ -2601,7 +2601,7 @@ BREAKAGES: tuple[Breakage, ...] = (
         file="shared/web/live.py",
         old="        if what not in self._seen or self._is_old(what, now):\n",
         new="        if True:\n",
-        test=_LIVE + "test_one_look_serves_all_who_ask_and_is_good_for_a_while",
+        test=_LIVE + "test_one_look_serves_all_who_ask_while_it_is_good",
     ),
     Breakage(
         name="live: who goes away takes the look of others along",
