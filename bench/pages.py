@@ -37,7 +37,7 @@ from shared.database import insertion
 from shared.observability.logs import configure_logs
 from shared.web.server import HttpThread
 from tests.support.databases import close_all, settings_in
-from tests.support.university import settle, time_today
+from tests.support.university import time_today
 
 STUDENTS, TUTORS, ASSIGNMENTS = 1200, 48, 25
 STUDENT, TUTOR, OPERATOR = "S0000100", "00001004", "00009001"
@@ -69,7 +69,8 @@ def report(*, quick: bool) -> str:
     with TemporaryDirectory() as folder, _house(Path(folder), assignments) as house:
         began = time.monotonic()
         _hand_in(house.system)
-        settle_patiently(house.system)
+        while not house.system.is_settled():
+            time.sleep(1)
         took = time.monotonic() - began
         measured = _measured(house, samples=10 if quick else SAMPLES)
     floor = median(measured["floor: /healthz"][0])
@@ -79,13 +80,6 @@ def report(*, quick: bool) -> str:
     ]
     title = f"Pages with {STUDENTS * assignments:,} submissions (handled in {took:.0f} s), one process, one at a time"
     return table(title, ("page", "p50 ms", "p95 ms", "of the floor", "KiB"), rows)
-
-
-def settle_patiently(system: Embedded) -> None:
-    """Wait until all that was said has come to rest."""
-    while not system.is_settled():
-        time.sleep(1)
-    settle(system, every_seconds=0.1)
 
 
 @contextmanager

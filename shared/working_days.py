@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 
 from holidays import HolidayBase, country_holidays
 
@@ -15,7 +15,13 @@ def day_after_working_days(moment: datetime, count: int) -> date:
     if count < 1:
         message = "at least one working day has to follow"
         raise ValueError(message)
-    return _holidays().get_nth_working_day(moment.astimezone(LONDON).date(), count)
+    return _day_after(moment.astimezone(LONDON).date(), count)
+
+
+@lru_cache(maxsize=1024)
+def _day_after(day: date, count: int) -> date:
+    """Kept, because a list of scripts asks for the same few days again and again."""
+    return _holidays().get_nth_working_day(day, count)
 
 
 @cache

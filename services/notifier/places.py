@@ -22,10 +22,9 @@ def place_of(name: str) -> Place:
     moment, _, item_id = name.partition("_")
     try:
         at = datetime.fromisoformat(moment)
-    except ValueError as failure:
-        message = "this place in the list does not exist"
-        raise Rejected(message) from failure
-    if at.tzinfo is None:
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
         message = "this place in the list does not exist"
         raise Rejected(message)
     return sa.literal(at, UtcDateTime()), sa.literal(item_id)

@@ -34,7 +34,7 @@ from shared.contracts.marking import (
 from shared.contracts.media_types import MEDIA_TYPES
 from shared.contracts.notification import NOTIFICATION, DeliveryFailed, DeliverySent
 from shared.contracts.person import PERSON, PersonErased, PersonRecorded
-from shared.contracts.registry import FACTS, TOPICS, fact_type
+from shared.contracts.registry import FACTS, TOPICS, fact_name, fact_type
 from shared.contracts.submission import (
     SUBMISSION,
     Band,
@@ -98,6 +98,7 @@ __all__ = [
     "UploadLapsed",
     "VersionNotTaken",
     "VersionTaken",
+    "fact_name",
     "fact_type",
     "work_id_of",
 ]

@@ -41,6 +41,12 @@ def fact_type(fact: type[Fact]) -> str:
     return f"etma.{fact.topic.producer}.{fact.__name__}.{fact.topic.name.rsplit('.', 1)[-1]}"
 
 
+def fact_name(ce_type: str) -> str:
+    """A fact's own name, without producer and version; what has no such form is itself."""
+    parts = ce_type.split(".")
+    return parts[-2] if len(parts) > 2 else ce_type  # noqa: PLR2004 - producer, name, version
+
+
 FACTS: dict[str, type[Fact]] = {
     fact_type(fact): fact
     for fact in (

@@ -31,7 +31,7 @@ def describe_day(day: date) -> str:
 def describe_exact_moment(moment: datetime) -> str:
     """A moment in UK local time to the second, for example `Tuesday 24 November 2026, 12:00:07 (GMT)`."""
     local = moment.astimezone(LONDON)
-    return f"{local:%A} {local.day} {local:%B %Y}, {local:%H:%M:%S} ({local:%Z})"
+    return f"{describe_day(local)}, {local:%H:%M:%S} ({local:%Z})"
 
 
 def _time_of_day(local: datetime) -> str:

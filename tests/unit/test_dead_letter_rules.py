@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.operations.dead_letters.domain import SHOWN_BYTES, NoReason, checked_reason, fact_name, shown, words_of
+from services.operations.dead_letters.domain import SHOWN_BYTES, NoReason, checked_reason, shown, words_of
+from shared.contracts import fact_name
 
 
 def test_text_is_shown_as_text() -> None:

@@ -75,12 +75,6 @@ def _text(head: bytes, *, is_cut: bool) -> str:
         raise
 
 
-def fact_name(ce_type: str) -> str:
-    """A fact's own name, without producer and version; what has no such form is itself."""
-    parts = ce_type.split(".")
-    return parts[-2] if len(parts) > 2 else ce_type  # noqa: PLR2004 - producer, name, version
-
-
 def words_of(reason: str) -> str:
     """Why a message was buried, in words: what was said, after the class of failure that it was."""
     kind, _, said = reason.partition(": ")

@@ -132,11 +132,12 @@ class Opening:
 
         One about a person says in its bytes who that is: who looks is recorded before they are shown.
         """
-        letter = self.desk().letter(service, letter_id)
+        desk = self.desk()
+        letter = desk.letter(service, letter_id)
         if letter.topic == PERSON.name:
             with self.database.transaction(Context(actor=actor)) as tx:
                 record_look(tx, person_ref=letter.key, what="dead letter")
-        return letter, self.desk().behind(service, letter_id)
+        return letter, desk.behind(service, letter_id)
 
 
 def _pile(service: str, letters: Letters, state: str, after: int) -> Pile:

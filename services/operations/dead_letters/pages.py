@@ -8,9 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from services.operations.dead_letters.domain import LetterState, NoReason, fact_name, shown, words_of
+from services.operations.dead_letters.domain import LetterState, NoReason, shown, words_of
 from services.operations.dead_letters.handlers import Opening
 from shared.columns import MOST_DIGITS
+from shared.contracts import fact_name
 from shared.errors import Conflict, Rejected
 from shared.messaging.dead_letters import Rehearsal
 from shared.web.pages import Pages

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.operations.trail.store import events, works
+from shared.contracts import fact_name
 from shared.database import Database
 from shared.inspection import number_of
 
@@ -42,7 +43,7 @@ class TrailEvent:
     @property
     def name(self) -> str:
         """The fact's own name, without producer and version."""
-        return self.type.split(".")[-2]
+        return fact_name(self.type)
 
 
 class TrailViews:
