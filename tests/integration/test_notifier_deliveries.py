@@ -116,9 +116,11 @@ def test_the_page_shows_what_failed_what_may_have_left_and_what_waits_for_long(
     house: House, views: DeliveryViews
 ) -> None:
     fail(house)
+    house.clock.advance(timedelta(milliseconds=1))
     house.hear(received("ada", version=2))
     house.scripted.answers = [UNSURE]
     house.send()
+    house.clock.advance(timedelta(milliseconds=1))
     house.hear(received("ada", version=3))
     house.scripted.answers = [Unavailable()]
     house.send()
