@@ -139,25 +139,29 @@ def messaging_status(database: Database, log: LogEnds | None = None) -> dict[str
     """
     unpublished = outbox.c.published_at.is_(None)
     oldest = sa.select(outbox.c.recorded_at).where(unpublished).order_by(outbox.c.position).limit(1)
+    figures = sa.select(
+        _count(outbox, unpublished).label("unpublished"),
+        oldest.scalar_subquery().label("oldest_unpublished"),
+        _count(dead_letter, *_letters_in("buried")).label("dead_letters"),
+        _count(dead_letter, *_letters_in("parked")).label("parked"),
+        _count(timer, timer.c.due_at <= database.clock.now()).label("timers_due"),
+        _count(timer, timer.c.failures > sa.text("0")).label("timers_failing"),
+    )
     with database.reading() as connection:
-        first = connection.scalar(oldest)
+        found = dict(connection.execute(figures).mappings().one())
         places = connection.execute(sa.select(progress)).all()
-        figures = {
-            "unpublished": counted(connection, outbox, unpublished),
-            "oldest_unpublished": json.loads(json.dumps(first, default=str)),
-            "lag": None,
-            "dead_letters": counted(connection, dead_letter, *_letters_in("buried")),
-            "parked": counted(connection, dead_letter, *_letters_in("parked")),
-            "timers_due": counted(connection, timer, timer.c.due_at <= database.clock.now()),
-            "timers_failing": counted(connection, timer, timer.c.failures > sa.text("0")),
-        }
-    return figures if log is None else figures | {"lag": _lag(log, places)}
+    first = json.loads(json.dumps(found["oldest_unpublished"], default=str))
+    return found | {"oldest_unpublished": first, "lag": None if log is None else _lag(log, places)}
 
 
 def counted(connection: sa.Connection, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> int:
     """How many rows there are that have an index for these conditions; `MOST_COUNTED` for more as well."""
+    return int(connection.execute(sa.select(_count(table, *conditions))).scalar_one())
+
+
+def _count(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
     some = sa.select(sa.literal(1)).select_from(table).where(*conditions).limit(MOST_COUNTED).subquery()
-    return connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    return sa.select(sa.func.count()).select_from(some).scalar_subquery()
 
 
 def _letters_in(state: str) -> tuple[sa.ColumnElement[bool], ...]:
@@ -172,9 +176,10 @@ def _lag(log: LogEnds, places: Sequence[Any]) -> int:
     """
     ends = log.end_offsets() if places else {}
     known = [row for row in places if (row.topic, row.partition) in ends]
-    return sum(_unread(log, row, ends[row.topic, row.partition]) for row in known)
+    topic_ids = {topic: log.topic_id(topic) for topic in {row.topic for row in known}}
+    return sum(_unread(row, ends[row.topic, row.partition], topic_ids[row.topic]) for row in known)
 
 
-def _unread(log: LogEnds, row: Any, end: int) -> int:  # noqa: ANN401 - a row
+def _unread(row: Any, end: int, topic_id: str) -> int:  # noqa: ANN401 - a row
     """Of one partition; of a log made anew, nothing was read."""
-    return max(0, end - row.next_offset) if row.topic_id == log.topic_id(row.topic) else end
+    return max(0, end - row.next_offset) if row.topic_id == topic_id else end
