@@ -56,3 +56,8 @@ class Keyboard:
         self.page.goto(f"/sign-in?q={who}")
         self.press("button", f", {role}")
         self.steps = 0
+
+    def sign_out(self) -> None:
+        """The next page is awaited: a key, other than a click, waits for no page that it leads to."""
+        self.press("button", "Sign out")
+        expect(self.page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()

@@ -47,7 +47,7 @@ def test_a_tutor_collects_in_two_steps_and_reads_the_news_in_one(
 ) -> None:
     test_a_student_has_a_receipt_in_four_steps(keyboard, tmp_path)
     settle(demo.system, every_seconds=0.05)
-    keyboard.press("button", "Sign out")
+    keyboard.sign_out()
     keyboard.sign_in(TUTOR, "tutor")
     expect(keyboard.page.get_by_role("table", name="Each script")).to_be_visible()
     keyboard.press("link", "Dafydd Jones")
@@ -62,7 +62,7 @@ def test_operations_find_a_piece_of_work_in_three_steps(keyboard: Keyboard, tmp_
     test_a_student_has_a_receipt_in_four_steps(keyboard, tmp_path)
     submission = keyboard.page.url.rsplit("/", 1)[-1]
     settle(demo.system, every_seconds=0.05)
-    keyboard.press("button", "Sign out")
+    keyboard.sign_out()
     keyboard.sign_in(OPERATOR, "operations")
     keyboard.press("link", "Trail")
     keyboard.write("What to look for", submission)
@@ -75,7 +75,7 @@ def test_anybody_checks_a_receipt_and_its_file(keyboard: Keyboard, tmp_path: Pat
     test_a_student_has_a_receipt_in_four_steps(keyboard, tmp_path)
     receipt = tmp_path / "receipt.jws"
     receipt.write_text(keyboard.page.locator("#receipt").text_content() or "", encoding="ascii")
-    keyboard.press("button", "Sign out")
+    keyboard.sign_out()
     keyboard.press("link", "Check a receipt")
     keyboard.choose("The receipt as a file", receipt)
     keyboard.press("button", "Check")
