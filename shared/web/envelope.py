@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from math import inf
 from typing import Final
 
 import structlog
@@ -22,6 +25,12 @@ BODY_BYTES: Final = 64 * 1024
 """The most that a request may carry. An upload lifts this limit, for it has its own and keeps nothing in between."""
 
 RETRY_AFTER_SECONDS: Final = 5
+
+LINGER_SECONDS: Final = 5.0
+"""How long nothing may come of a request that is answered already, before its connection is closed."""
+
+DROPPED_BYTES: Final = 16 * 1024 * 1024
+"""How much is read of a request that was answered already and could not have been so large."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADERS = {
@@ -64,7 +73,11 @@ def add_headers(request: Request, headers: Mapping[str, str]) -> None:
 
 
 class Envelope:
-    """Buffers nothing. `failed` makes the answer to an exception that no handler knows; it runs outside the loop."""
+    """Buffers nothing. What a route answers before it has read the request is the last answer on its connection: the
+    rest of the request is let in and dropped, so that who sends it can read the answer, and then it is closed.
+
+    `failed` makes the answer to an exception that no handler knows; it runs outside the loop.
+    """
 
     def __init__(self, app: ASGIApp, failed: Callable[[Request, Exception], Response]) -> None:
         self.app = app
@@ -108,25 +121,47 @@ class _Exchange:
         self._state |= {"correlation_id": self.correlation_id, "body_bytes": BODY_BYTES, "headers": {}}
         self._announced_bytes = _length(headers)
         self._taken_bytes = 0
-        self._began = time.perf_counter()
+        self._is_read = not self._announced_bytes and b"transfer-encoding" not in headers
+        self._began = self._ended = time.perf_counter()
 
     async def receive(self) -> Message:
         """Raises `BodyTooLarge`: before the first byte when the length was announced, else when the limit is passed."""
         self._check(self._announced_bytes)
-        message = await self._receive()
-        self._taken_bytes += len(message.get("body", b""))
+        message = await self._next()
         self._check(self._taken_bytes)
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started, self._status = True, message["status"]
+            if not self._is_read:
+                self._state["headers"] |= {"connection": "close"}
             message = {**message, "headers": self._with_ours(message["headers"])}
+        self._ended = time.perf_counter()
+        is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if is_last and not self._is_read:
+            await self._send({**message, "more_body": True})
+            await self._drop_the_rest()
+            message = {"type": "http.response.body", "body": b""}
         await self._send(message)
+
+    async def _drop_the_rest(self) -> None:
+        """Of an upload, whatever comes."""
+        most = inf if self._state["body_bytes"] is None else self._taken_bytes + DROPPED_BYTES
+        with suppress(TimeoutError):
+            while not self._is_read and self._taken_bytes < most:
+                async with asyncio.timeout(LINGER_SECONDS):
+                    await self._next()
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._is_read = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        self._taken_bytes += len(message.get("body", b""))
+        return message
 
     def log(self) -> None:
         path = getattr(self.scope.get("route"), "path", "unknown")
-        milliseconds = round((time.perf_counter() - self._began) * 1000, 1)
+        milliseconds = round((self._ended - self._began) * 1000, 1)
         log.info("http.answered", method=self.scope["method"], route=path, status=self._status, ms=milliseconds)
 
     def _check(self, size_bytes: int) -> None:

@@ -164,8 +164,8 @@ def test_an_upload_lifts_the_limit(client: TestClient) -> None:
 
 
 def post(app: FastAPI, path: str, headers: list[tuple[bytes, bytes]], *, opening: bytes) -> tuple[dict[str, Any], int]:
-    """Send a body without end, as a server hands it on: the answer, and how many bytes were taken."""
-    taken = 0
+    """Send a body without end, as a server hands it on: the answer, and how many bytes were taken until it came."""
+    taken = until_then = 0
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -176,6 +176,9 @@ def post(app: FastAPI, path: str, headers: list[tuple[bytes, bytes]], *, opening
         return {"type": "http.request", "body": body, "more_body": True}
 
     async def send(message: Any) -> None:
+        nonlocal until_then
+        if not sent:
+            until_then = taken
         sent.append(message)
 
     scope = {
@@ -194,4 +197,4 @@ def post(app: FastAPI, path: str, headers: list[tuple[bytes, bytes]], *, opening
     }
     run(app(scope, receive, send))
     body = b"".join(message.get("body", b"") for message in sent)
-    return {"status": sent[0]["status"], "headers": sent[0]["headers"], "problem": json.loads(body)}, taken
+    return {"status": sent[0]["status"], "headers": sent[0]["headers"], "problem": json.loads(body)}, until_then
