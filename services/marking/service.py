@@ -53,7 +53,7 @@ def compose(platform: Platform) -> Service:
         persons=keeper,
         handlers={
             **keeper.table(),
-            **Directory(tutors).table(),
+            **Directory().table(),
             **Allocation(scripts, tutors, Asking(questions)).table(),
             **Findings(scripts, questions).table(),
         },

@@ -41,7 +41,7 @@ class Office:
         self.database: Database = make_server_database(metadata, "marking", ManualClock())
         self.table = {
             **Allocation(ScriptStore(), TutorStore(), Asking(QuestionStore())).table(),
-            **Directory(TutorStore()).table(),
+            **Directory().table(),
             **Findings(ScriptStore(), QuestionStore()).table(),
         }
         self.objects = FileStore(folder)

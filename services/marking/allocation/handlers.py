@@ -11,6 +11,7 @@ from services.marking.tutors.store import TutorStore, group_table
 from shared.contracts import LatenessCorrected, SubmissionReceived, TutorGroupRecorded, VersionNotTaken
 from shared.database import Transaction
 from shared.messaging.consumer import HandlerTable
+from shared.projections import newest
 
 
 class Allocation:
@@ -82,7 +83,7 @@ class Allocation:
 
     def _news(self, recorded: Sequence[TutorGroupRecorded], tx: Transaction) -> list[TutorGroupRecorded]:
         names = {"group_id", "revision", "presentation_id", "tutor_ref"}
-        rows = self.tutors.newest(group_table, [fact.model_dump(include=names) for fact in recorded], tx)
+        rows = newest(group_table, [fact.model_dump(include=names) for fact in recorded], tx)
         revisions = {(row["group_id"], row["revision"]) for row in rows}
         return [fact for fact in recorded if (fact.group_id, fact.revision) in revisions]
 

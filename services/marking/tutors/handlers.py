@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.marking.tutors.store import TutorStore, assignment_table, person_table
+from services.marking.tutors.store import assignment_table, person_table
 from shared.contracts import AssignmentDefined, PersonRecorded
 from shared.database import Transaction
 from shared.messaging.consumer import HandlerTable
 from shared.persons import still_known
+from shared.projections import newest
 
 
 class Directory:
     """Projections by revision; an older fact changes nothing."""
-
-    def __init__(self, store: TutorStore) -> None:
-        self.store = store
 
     def table(self) -> HandlerTable:
         return {AssignmentDefined: self.assignments, PersonRecorded: self.people}
 
     def assignments(self, defined: Sequence[AssignmentDefined], tx: Transaction) -> None:
         names = {column.name for column in assignment_table.c}
-        self.store.newest(assignment_table, [fact.model_dump(include=names) for fact in defined], tx)
+        newest(assignment_table, [fact.model_dump(include=names) for fact in defined], tx)
 
     def people(self, recorded: Sequence[PersonRecorded], tx: Transaction) -> None:
         names = {column.name for column in person_table.c}
-        self.store.newest(person_table, [fact.model_dump(include=names) for fact in still_known(recorded, tx)], tx)
+        newest(person_table, [fact.model_dump(include=names) for fact in still_known(recorded, tx)], tx)

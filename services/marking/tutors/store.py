@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
 from services.marking.allocation.domain import Place
 from services.marking.tables import metadata
 from shared.columns import UtcDateTime
-from shared.database import Transaction, insertion, upsert
+from shared.database import Transaction, insertion
 
 CHUNK = 500
 
@@ -54,28 +54,6 @@ person_table = sa.Table(
 class TutorStore:
     """Projections and the reads that allocation needs."""
 
-    def newest(self, table: sa.Table, rows: Iterable[dict[str, object]], tx: Transaction) -> list[dict[str, object]]:
-        """Keep the rows whose revision is above the stored one; returns those that were news, one a key, the last."""
-        key = next(iter(table.primary_key.columns)).name
-        latest: dict[object, dict[str, object]] = {}
-        for row in rows:
-            held = latest.get(row[key])
-            if held is None or _revision(row) > _revision(held):
-                latest[row[key]] = row
-        known = self._revisions(table, key, list(latest), tx)
-        news = [row for row in latest.values() if _revision(row) > known.get(row[key], -1)]
-        names = [column.name for column in table.c if column.name != key]
-        newer = sa.literal_column("excluded.revision") > table.c.revision
-        tx.write(upsert(table, key=[key], update=names, where=newer), news)
-        return news
-
-    def _revisions(self, table: sa.Table, key: str, keys: Sequence[object], tx: Transaction) -> dict[object, int]:
-        found: dict[object, int] = {}
-        for start in range(0, len(keys), CHUNK):
-            query = sa.select(table.c[key], table.c.revision).where(table.c[key].in_(keys[start : start + CHUNK]))
-            found.update((row[0], row[1]) for row in tx.connection.execute(query))
-        return found
-
     def members_of(self, group_ids: Sequence[str], tx: Transaction) -> dict[str, list[str]]:
         """The present members of each of the groups that has any."""
         query = sa.select(member_table).where(member_table.c.group_id.in_(group_ids))
@@ -104,7 +82,3 @@ class TutorStore:
                 place = Place(group_id=row.group_id, tutor_ref=row.tutor_ref)
                 found[row.presentation_id, row.person_ref] = place
         return found
-
-
-def _revision(row: Mapping[str, object]) -> int:
-    return int(str(row["revision"]))
