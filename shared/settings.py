@@ -77,6 +77,7 @@ class Settings(BaseSettings):
         default="", description="why students and tutors are not served now, in words for them; empty: they are"
     )
     operations_mail: str = Field(default="", description="where operations staff get mail; empty: none")
+    support_mail: str = Field(default="", description="where student support gets mail; empty: none")
     identity_url: str = _place_of("identity")
     submission_url: str = _place_of("submission")
     marking_url: str = _place_of("marking")
@@ -94,6 +95,18 @@ class Settings(BaseSettings):
     )
     turnaround_days: int = Field(
         default=10, ge=1, le=250, description="how many working days a tutor has to give a script back marked"
+    )
+    more_time_days: int = Field(
+        default=21, ge=1, le=366, description="how many days beyond the cut-off can be agreed in all, by any request"
+    )
+    more_time_asked_until: Literal["grace", "cut_off"] = Field(
+        default="grace", description="until when more time can be asked for: the `cut_off`, or the end of `grace`"
+    )
+    tutor_answer_days: int = Field(
+        default=3, ge=1, le=60, description="how many working days a tutor has to answer before support may as well"
+    )
+    student_answer_days: int = Field(
+        default=5, ge=1, le=60, description="how many working days a student has to answer before a request lapses"
     )
     daily_digest_hour: int = Field(
         default=7, ge=0, le=23, description="at which full hour of UK time the daily mail goes to who chose it"

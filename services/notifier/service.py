@@ -11,6 +11,7 @@ from services.notifier.deliveries.handlers import DIGEST, Dispatcher, DispatchSe
 from services.notifier.deliveries.resending import DeliveryDesk
 from services.notifier.deliveries.store import DeliveryStore, has_unfinished
 from services.notifier.deliveries.views import DeliveryViews
+from services.notifier.directory.domain import OPERATIONS, SUPPORT
 from services.notifier.directory.handlers import Directory
 from services.notifier.directory.store import DirectoryStore
 from services.notifier.inspection import NotifierInspection
@@ -42,7 +43,8 @@ class Notifier:
     def __init__(self, platform: Platform) -> None:
         settings = platform.settings
         database = platform.database(NAME, HISTORY)
-        directory, obligations = DirectoryStore(settings.operations_mail), ObligationStore()
+        mail = {OPERATIONS: settings.operations_mail, SUPPORT: settings.support_mail}
+        directory, obligations = DirectoryStore(mail), ObligationStore()
         stores = Stores(
             deliveries=DeliveryStore(),
             obligations=obligations,

@@ -10,6 +10,9 @@ import sqlalchemy as sa
 import structlog
 
 from services.submission.catalogue.store import assignment_table, enrolment_table, group_table, tutor_table
+from services.submission.deadlines.store import own_cut_off_table
+from services.submission.negotiation.store import forget_words, request_table, word_table
+from services.submission.people.store import person_table
 from services.submission.receipts.store import ruling_statement_table
 from services.submission.resumable.domain import OPEN
 from services.submission.resumable.store import piece_table, upload_table
@@ -42,6 +45,7 @@ class SubmissionKeeps(Keeps):
         works = sa.select(version_table.c.work_id).where(version_table.c.person_ref == person_ref)
         by_person = (version_table.c.submitted_by == person_ref, version_table.c.person_ref != person_ref)
         of_version = (version_table.c.submission_id, version_table.c.assignment_id, version_table.c.arrived_at)
+        of_request = (request_table.c.request_id, request_table.c.assignment_id, request_table.c.state)
         of_group = (group_table.c.group_id, group_table.c.presentation_id)
         return {
             "versions": sa.select(version_table).where(version_table.c.person_ref == person_ref),
@@ -52,6 +56,11 @@ class SubmissionKeeps(Keeps):
             "uploads": sa.select(upload_table).where(upload_table.c.person_ref == person_ref),
             "enrolments": sa.select(enrolment_table).where(enrolment_table.c.person_ref == person_ref),
             "tutorships": sa.select(tutor_table).where(tutor_table.c.person_ref == person_ref),
+            "person": sa.select(person_table).where(person_table.c.person_ref == person_ref),
+            "requests": sa.select(request_table).where(request_table.c.person_ref == person_ref),
+            "requests_to_answer": sa.select(*of_request).where(request_table.c.tutor_ref == person_ref),
+            "words_in_requests": sa.select(word_table).where(_words_of(person_ref)),
+            "own_cut_offs": sa.select(own_cut_off_table).where(own_cut_off_table.c.person_ref == person_ref),
             "groups_taught": sa.select(*of_group).where(group_table.c.tutor_ref == person_ref),
         }
 
@@ -64,6 +73,9 @@ class SubmissionKeeps(Keeps):
                 until = row.last_cut_off + self.kept
                 if until > now:
                     yield f"{role} {row.presentation_id}, which is held until {until:%Y-%m-%d}"
+        theirs = sa.or_(request_table.c.person_ref == person_ref, request_table.c.tutor_ref == person_ref)
+        if connection.scalar(sa.select(sa.exists().where(theirs, request_table.c.closed_at.is_(None)))):
+            yield "a request for more time is open"
         yield from self._holds_of_files(person_ref, connection, now)
 
     def _holds_of_files(self, person_ref: str, connection: sa.Connection, now: datetime) -> Iterator[str]:
@@ -76,7 +88,7 @@ class SubmissionKeeps(Keeps):
             yield "an upload is under way: it ends by itself within seven days, or its student deletes it"
 
     def forget(self, person_refs: Sequence[str], tx: Transaction) -> None:
-        """The names of files, the keys that clients chose, and what was still to be scanned."""
+        """Names of people and files, keys that clients chose, words in requests, and what was still to be scanned."""
         version, refusal, upload = version_table.c, refusal_table.c, upload_table.c
         named = sa.or_(version.file_name != UNNAMED, version.idempotency_key != version.submission_id)
         keyed = refusal.idempotency_key.is_not(None)
@@ -91,6 +103,8 @@ class SubmissionKeeps(Keeps):
         )
         for statement in statements:
             tx.connection.execute(statement)
+        tx.connection.execute(sa.delete(person_table).where(person_table.c.person_ref.in_(person_refs)))
+        forget_words(person_refs, tx)
         forget_scans(person_refs, tx)
 
     def clear(self, person_ref: str) -> bool:
@@ -133,6 +147,12 @@ def _presentations(person_ref: str) -> Mapping[str, Any]:
             group_table.c.tutor_ref == person_ref
         ),
     }
+
+
+def _words_of(person_ref: str) -> sa.ColumnElement[bool]:
+    """All that was said in a student's requests, and what this person said in those of others."""
+    own = sa.select(request_table.c.request_id).where(request_table.c.person_ref == person_ref)
+    return sa.or_(word_table.c.request_id.in_(own), word_table.c.by_ref == person_ref)
 
 
 def _objects(table: sa.Table, person_ref: str) -> sa.Select[Any]:

@@ -11,7 +11,14 @@ from services.submission.catalogue.store import CatalogueStore
 from services.submission.catalogue.views import CatalogueViews
 from services.submission.corrections.handlers import Corrections
 from services.submission.corrections.store import CorrectionStore
+from services.submission.deadlines.views import Deadlines
 from services.submission.inspection import SubmissionInspection
+from services.submission.negotiation import api as requests_api
+from services.submission.negotiation import pages as requests_pages
+from services.submission.negotiation.domain import Rules
+from services.submission.negotiation.handlers import Requests
+from services.submission.negotiation.views import RequestViews
+from services.submission.people.handlers import Names
 from services.submission.personal import SubmissionKeeps
 from services.submission.receipts import api as receipts_api
 from services.submission.receipts import pages as receipts_pages
@@ -37,6 +44,7 @@ from services.submission.upload.store import OrphanStore, Place
 from shared.clock import SystemClock
 from shared.contracts import MARKING, PERSON
 from shared.housekeeping import Chore
+from shared.messaging.consumer import merged
 from shared.migrations.history import History
 from shared.persons import PersonKeeper
 from shared.rates import Rates
@@ -62,7 +70,7 @@ RETAIN_SECONDS = 10.0
 ADOPT_SECONDS = 3600.0
 """How often it is looked whether every version is, or was, to be scanned."""
 
-TEMPLATES = tuple(Path(__file__).parent / each / "templates" for each in ("submissions", "receipts"))
+TEMPLATES = tuple(Path(__file__).parent / each / "templates" for each in ("submissions", "receipts", "negotiation"))
 
 
 class Submission:
@@ -73,6 +81,7 @@ class Submission:
         self.catalogue = CatalogueViews()
         self.views = SubmissionViews()
         self.catalogue_import = CatalogueImport(CatalogueStore())
+        self.deadlines = Deadlines(RequestViews().protected)
         store = SubmissionStore()
         scan_views = ScanViews()
         self.scans = ScanStore()
@@ -86,6 +95,7 @@ class Submission:
             database=self.database,
             objects=platform.objects,
             catalogue=self.catalogue,
+            deadlines=self.deadlines,
             store=store,
             signer=self.key_ring,
             issuer=platform.settings.address,
@@ -115,7 +125,21 @@ class Submission:
             store=OrphanStore(),
             clock=SystemClock(),
         )
-        corrections = Corrections(CorrectionStore(), self.catalogue, self.key_ring, issuer=platform.settings.address)
+        corrections = Corrections(
+            CorrectionStore(), self.catalogue, self.deadlines, self.key_ring, issuer=platform.settings.address
+        )
+        settings = platform.settings
+        self.requests = Requests(
+            database=self.database,
+            catalogue=self.catalogue,
+            deadlines=self.deadlines,
+            rules=Rules(
+                most_days=settings.more_time_days,
+                tutor_days=settings.tutor_answer_days,
+                student_days=settings.student_answer_days,
+                until_grace=settings.more_time_asked_until == "grace",
+            ),
+        )
         student_pages = pages.StudentPages(
             hand_in=self.hand_in,
             catalogue=self.catalogue,
@@ -133,10 +157,14 @@ class Submission:
         self.service = Service(
             name=NAME,
             database=self.database,
-            handlers={**keeper.table(), **RulingHandlers(store).table()},
+            handlers=merged(keeper.table(), Names().table(), RulingHandlers(store).table()),
             topics=[PERSON, MARKING],
             persons=keeper,
-            timer_handlers={**self.uploads.timer_handlers(), **corrections.table()},
+            timer_handlers={
+                **self.uploads.timer_handlers(),
+                **corrections.table(),
+                **self.requests.timer_handlers(),
+            },
             routers=[
                 api.routes(self.hand_in, showing, self.verification),
                 receipts_api.routes(self.verification),
@@ -145,6 +173,8 @@ class Submission:
                 resumable_api.tus_routes(self.uploads),
                 resumable_api.routes(self.uploads),
                 resumable_pages.routes(self.uploads, student_pages),
+                requests_api.routes(self.requests),
+                requests_pages.routes(requests_pages.RequestPages(self.requests, platform.pages)),
             ],
             follow_up=[checking_loop],
             scanning=scanning_loops,

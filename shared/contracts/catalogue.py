@@ -49,7 +49,10 @@ class EnrolmentStatus(FactEnum):
 
 
 class AssignmentDefined(Fact):
-    """An assignment with its rules. `module_title` and `title` are for people; sizes in bytes."""
+    """An assignment with its rules. `module_title` and `title` are for people; sizes in bytes.
+
+    No agreement gives more time than until `latest_cut_off_at`, where there is one.
+    """
 
     topic = CATALOGUE
     key_field = "assignment_id"
@@ -71,6 +74,7 @@ class AssignmentDefined(Fact):
     scored: bool
     anonymous: bool
     final: bool
+    latest_cut_off_at: Moment | None = None
 
 
 class EnrolmentRecorded(Fact):

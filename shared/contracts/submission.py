@@ -1,5 +1,5 @@
 """Topic `etma.submission.v1`: work that was received or refused, or came and was not handed in, lateness that was
-corrected, and what the search for malware found.
+corrected, what the search for malware found, and what students and tutors agree on.
 """
 
 from __future__ import annotations
@@ -66,6 +66,10 @@ class CorrectionReason(FactEnum):
     """Why lateness was ruled on anew."""
 
     CUT_OFF_MOVED = "cut_off_moved"
+    MORE_TIME = "more_time"
+    """More time was agreed for this one piece of work."""
+    NO_MORE_TIME = "no_more_time"
+    """The request for more time, under whose protection the work came in, ended without an agreement."""
     UNKNOWN = "unknown"
 
 
@@ -76,6 +80,22 @@ class ScanOutcome(FactEnum):
     BLOCKED = "blocked"
     UNSCANNABLE = "unscannable"
     """The scanner will not look into it as it is set up: too large, encrypted, nested too deeply."""
+    UNKNOWN = "unknown"
+
+
+class RequestKind(FactEnum):
+    """What a student asks for."""
+
+    MORE_TIME = "more_time"
+    UNKNOWN = "unknown"
+
+
+class Party(FactEnum):
+    """One side of a request: the student, or the tutor, in whose stead student support may answer."""
+
+    STUDENT = "student"
+    TUTOR = "tutor"
+    SUPPORT = "support"
     UNKNOWN = "unknown"
 
 
@@ -189,3 +209,108 @@ class SubmissionScanned(Fact):
     outcome_before: ScanOutcome | None
     signatures: str
     scanned_at: Moment
+
+
+class RequestFact(Fact):
+    """Something happened to a student's request. No words of either side are in it.
+
+    `revision` is the number of the terms that are on the table afterwards; an answer names it. `tutor_ref` is who has
+    the student's group then; None while nobody has it.
+    """
+
+    topic = SUBMISSION
+    key_field = "work_id"
+
+    work_id: str
+    request_id: str
+    kind: RequestKind
+    revision: int
+    assignment_id: str
+    presentation_id: str
+    person_ref: str
+    tutor_ref: str | None
+
+
+class RequestProposed(RequestFact):
+    """A student asks for a new cut-off, `cut_off_at`; the tutor has until `answer_by`."""
+
+    cut_off_at: Moment
+    answer_by: Moment
+    proposed_at: Moment
+
+
+class RequestCountered(RequestFact):
+    """One side proposed other terms, and it is for the other one to answer until `answer_by`."""
+
+    by: Party
+    cut_off_at: Moment
+    answer_by: Moment
+    countered_at: Moment
+
+
+class RequestAgreed(RequestFact):
+    """The terms on the table hold."""
+
+    by: Party
+    cut_off_at: Moment
+    agreed_at: Moment
+
+
+class RequestDeclined(RequestFact):
+    """One side does not agree, and the request is at its end."""
+
+    by: Party
+    declined_at: Moment
+
+
+class RequestWithdrawn(RequestFact):
+    """The student does not ask any more."""
+
+    withdrawn_at: Moment
+
+
+class RequestLapsed(RequestFact):
+    """The student did not answer in time."""
+
+    lapsed_at: Moment
+
+
+class RequestEscalated(RequestFact):
+    """The tutor did not answer in time, or there is none: student support may answer as well, from now on."""
+
+    escalated_at: Moment
+
+
+class RequestReminded(RequestFact):
+    """It is time to remind `party`, who has until `answer_by` to answer."""
+
+    party: Party
+    answer_by: Moment
+    reminded_at: Moment
+
+
+class RequestMoved(RequestFact):
+    """The student's group has another tutor, who answers from now on; `from_tutor_ref` is who did until now."""
+
+    from_tutor_ref: str | None
+    moved_at: Moment
+
+
+class CutOffChanged(Fact):
+    """A piece of work has a cut-off of its own, by an agreement; `revision` is of the same counter as the catalogue's.
+
+    It holds while it is later than the assignment's.
+    """
+
+    topic = SUBMISSION
+    key_field = "work_id"
+
+    work_id: str
+    request_id: str
+    assignment_id: str
+    presentation_id: str
+    person_ref: str
+    revision: int
+    cut_off_at: Moment
+    grace_ends_at: Moment
+    changed_at: Moment

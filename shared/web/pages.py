@@ -24,6 +24,7 @@ _STATES = {
     "grace": "After noon, within grace",
     "late": "Late",
     "penalised": "Late, with a penalty",
+    "refused": "Too late",
     "held": "Waiting for a tutor",
     "allocated": "To collect",
     "collected": "Collected",

@@ -62,6 +62,7 @@ _STUDENT: Final[Rights] = {Role.STUDENT: Relation.OWN}
 _HANDING_IN: Final[Rights] = {Role.STUDENT: Relation.OWN, Role.PROXY: Relation.SCOPE}
 _RECEIPT: Final[Rights] = {Role.STUDENT: Relation.OWN, Role.PROXY: Relation.OWN, Role.SUPPORT: Relation.SCOPE}
 _TUTOR: Final[Rights] = {Role.TUTOR: Relation.OWN}
+_REQUESTS: Final[Rights] = {Role.STUDENT: Relation.OWN, Role.TUTOR: Relation.OWN, Role.SUPPORT: Relation.SCOPE}
 _FINDING: Final[Rights] = {Role.PROXY: Relation.SCOPE, Role.SUPPORT: Relation.SCOPE}
 _OPERATIONS: Final[Rights] = {Role.OPERATIONS: Relation.ALL}
 _ADMIN: Final[Rights] = {Role.ADMIN: Relation.ALL}
@@ -128,6 +129,15 @@ RIGHTS: Final[Table] = {
     "POST /api/v1/uploads/{upload_id}/confirm": _STUDENT,
     "POST /uploads/{upload_id}/confirm": _STUDENT,
     "POST /uploads/{upload_id}/end": _STUDENT,
+    "GET /assignments/{assignment_id}/more-time": _STUDENT,
+    "POST /assignments/{assignment_id}/more-time": _STUDENT,
+    "GET /requests": _REQUESTS,
+    "GET /requests/{request_id}": _REQUESTS,
+    "POST /requests/{request_id}": _REQUESTS,
+    "POST /api/v1/assignments/{assignment_id}/requests": _STUDENT,
+    "GET /api/v1/requests": _REQUESTS,
+    "GET /api/v1/requests/{request_id}": _REQUESTS,
+    "POST /api/v1/requests/{request_id}/answers": _REQUESTS,
     "GET /receipts/{submission_id}": _STUDENT,
     "GET /api/v1/submissions/{submission_id}/receipt": _RECEIPT,
     "GET /api/v1/submissions/{submission_id}/receipt.pdf": _RECEIPT,

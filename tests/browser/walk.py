@@ -15,7 +15,9 @@ from playwright.sync_api import FilePayload, Page
 
 from services.notifier.deliveries.store import deliveries
 from services.operations.audits.domain import failed
-from shared.messaging.tables import dead_letter
+from services.submission.negotiation.handlers import ANSWER_DUE
+from services.submission.negotiation.store import request_table
+from shared.messaging.tables import dead_letter, timer
 from tests.browser.conftest import Demo
 from tests.browser.problems import PROBLEMS, served_problems
 from tests.integration.operations_house import received
@@ -25,6 +27,7 @@ from tests.support.university import PDF, settle
 from tests.support.uploading import BYTES, PROTOCOL, UPLOADS, metadata_of
 
 STUDENT, TUTOR, OPERATOR, ADMINISTRATOR = "P4000001", "00001001", "00009001", "00009002"
+SUPPORTER = "00009003"
 AUDIT_SECONDS = 60
 OPEN, OVER = "K827-26J-TMA02", "K827-26J-TMA01"
 
@@ -49,6 +52,7 @@ class Walk:
         self.everybody()
         self.student()
         self.tutor()
+        self.requests()
         self.staff()
 
     def see(self, name: str, path: str = "") -> None:
@@ -174,6 +178,70 @@ class Walk:
             self.see("later-version-question")
             page.get_by_role("button", name="Take version").click()
             self.see("later-version-taken")
+
+    def requests(self) -> None:
+        """More time is asked for, another day proposed and agreed; a second request goes to support."""
+        page = self.page
+        with self.signed_in(STUDENT, "student"):
+            self.see("requests-none", "/requests")
+            self.see("ask", f"/assignments/{OPEN}/more-time")
+            self.see("ask-too-late", f"/assignments/{OVER}/more-time")
+            conversation = self.ask(3)
+            self.see("request-asked")
+            self.see("requests-student", "/requests")
+        with self.signed_in(TUTOR, "tutor"):
+            self.see("requests-tutor", "/requests")
+            page.get_by_role("link", name="More time for").first.click()
+            self.see("request-to-answer")
+            page.get_by_role("button", name="Decline").click()
+            self.see("request-declined-without-words")
+            page.get_by_label("Which day do you propose?").select_option(index=2)
+            page.get_by_label("Your words to the student").nth(1).fill("Is this enough?\nI hope so.")
+            page.get_by_role("button", name="Propose this day").click()
+            self.see("request-proposed-another-day")
+        with self.signed_in(STUDENT, "student"):
+            self.see("request-to-decide", conversation)
+            page.get_by_role("button", name="Agree").click()
+            self.see("request-agreed")
+            self.see("work-more-time", "/work")
+            self.see("assignment-more-time", f"/assignments/{OPEN}")
+            self.ask(5)
+            self.see("assignment-protected", f"/assignments/{OPEN}")
+        self.escalate()
+        with self.signed_in(SUPPORTER, "support"):
+            self.see("requests-support", "/requests")
+            page.get_by_role("link", name="More time for").click()
+            self.see("request-support")
+
+    def ask(self, day: int) -> str:
+        """For the so-manyeth day; the address of the conversation."""
+        page = self.page
+        page.goto(f"/assignments/{OPEN}/more-time")
+        page.get_by_role("button", name="Send the request").click()
+        self.see("ask-nothing-chosen")
+        page.get_by_label("Until which day do you need?").select_option(index=day)
+        page.get_by_label("What is the reason?").select_option("Illness or an accident")
+        page.get_by_label("Anything that your tutor should know").fill("I was in hospital.\nI am better now.")
+        page.get_by_role("button", name="Send the request").click()
+        page.get_by_role("heading", name="What was said").wait_for()
+        return page.url
+
+    def escalate(self) -> None:
+        """Have the days pass in which the tutor does not answer."""
+        database = self.demo.system.submission.database
+        now = database.clock.now()
+        with database.transaction() as tx:
+            tx.connection.execute(sa.update(request_table).values(answer_by=now))
+            tx.connection.execute(sa.update(timer).where(timer.c.kind == ANSWER_DUE).values(due_at=now))
+        deadline = time.monotonic() + AUDIT_SECONDS
+        while not self._is_escalated():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def _is_escalated(self) -> bool:
+        with self.demo.system.submission.database.reading() as connection:
+            found = sa.select(sa.func.count()).where(request_table.c.escalated_at.is_not(None))
+            return bool(connection.scalar(found))
 
     def deliveries(self) -> None:
         """Messages that failed, as their rows say."""

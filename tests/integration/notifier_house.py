@@ -78,7 +78,7 @@ class House:
         self.stores = Stores(
             deliveries=DeliveryStore(),
             obligations=ObligationStore(),
-            directory=DirectoryStore(),
+            directory=DirectoryStore({}),
             preferences=PreferenceStore(),
         )
         self.timers = Timers()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,12 +16,13 @@ from services.submission.catalogue.university import StaffEntry, StudentEntry, U
 from shared.looks import looks_at
 from shared.web.app import routes_of
 from shared.web.rights import PEOPLE, PUBLIC, RIGHTS, Relation, Role
-from tests.support.university import ANN, BEN, OPERATOR, OTHER_TUTOR, TMA, TUTOR, Town, running_town
+from tests.support.university import ANN, BEN, OPERATOR, OTHER_TUTOR, TMA, TUTOR, Town, running_town, time_today
 
 STRANGER, ALL_ROLES = "P7777777", "00000077"
 EXAMPLES = {"service": "marking", "letter_id": "1", "session_id": "s", "reference": "x", "delivery_id": "d"}
 """What stands in an address where nobody gets as far as looking for it."""
 
+ASKED = {"day": str(time_today() + timedelta(days=25)), "reason": "other"}
 ABOUT = {"assignment": TMA, "filename": "answer.pdf"}
 TUS = {
     "tus-resumable": "1.0.0",
@@ -39,6 +41,9 @@ SENT: dict[str, dict[str, Any]] = {
     "DELETE /api/v1/uploads/{upload_id}": {"headers": TUS},
     "POST /tutor/later-versions/{submission_id}": {"data": {"choice": "keep"}},
     "POST /api/v1/later-versions/{submission_id}/answer": {"json": {"choice": "keep"}},
+    "POST /requests/{request_id}": {"data": {"move": "withdraw", "revision": "1"}},
+    "POST /api/v1/requests/{request_id}/answers": {"json": {"move": "withdraw", "revision": 1}},
+    "POST /api/v1/assignments/{assignment_id}/requests": {"json": ASKED},
     "PUT /api/v1/preferences": {"json": {"way": "daily"}},
 }
 """What a request must carry to be understood."""
@@ -65,6 +70,7 @@ class Place:
     submission_id: str
     work_id: str
     upload_id: str
+    request_id: str
 
     def address(self, route: str) -> tuple[str, str]:
         """Method and address, of Ann's things where it is about some."""
@@ -73,6 +79,7 @@ class Place:
             "submission_id": self.submission_id,
             "work_id": self.work_id,
             "upload_id": self.upload_id,
+            "request_id": self.request_id,
             "assignment_id": TMA,
             "person_ref": self.ref(ANN),
         }
@@ -134,7 +141,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         town.settle()
         begun = town.client.post("/api/v1/uploads", headers={**TUS, **town.token("student", ANN)})
         upload_id = begun.headers["location"].rpartition("/")[-1]
-        yield Place(town, receipt["submission_id"], receipt["work_id"], upload_id)
+        asked = town.client.post(
+            f"/api/v1/assignments/{TMA}/requests", json=ASKED, headers=town.token("student", ANN)
+        ).json()
+        yield Place(town, receipt["submission_id"], receipt["work_id"], upload_id, asked["request_id"])
 
 
 def test_every_route_has_a_row_and_every_row_a_route(place: Place) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.notifier.channels.port import Fate, Outcome
-from services.notifier.directory.domain import OPERATIONS, Contact
+from services.notifier.directory.domain import GROUPS, Contact
 from services.notifier.obligations.domain import RULES, STUDENT, TUTOR, Obligation, Patience
 from services.notifier.obligations.wording import Words, words_of
 from services.notifier.preferences.domain import Course, Way, course_of
@@ -164,10 +164,10 @@ def letter_of(contact: Contact, told: Sequence[Obligation], labels: Mapping[str,
     words = [words_of(g[0].duty, label=labels[g[0].duty.assignment_id], count=len(g)) for g in groups.values()]
     return Letter(
         name=contact.name,
-        subject=_subject(words, {RULES[obligation.duty.purpose].audience for obligation in told}),
+        subject=_subject(words, {who for obligation in told for who in RULES[obligation.duty.purpose].audience}),
         lines=tuple(Line(sentence=said.sentence, url=f"{base_url}{said.path}") for said in words),
         inbox_url=f"{base_url}/inbox",
-        preferences_url=None if contact.person_ref == OPERATIONS else f"{base_url}/preferences",
+        preferences_url=None if contact.person_ref in GROUPS else f"{base_url}/preferences",
     )
 
 
@@ -179,8 +179,8 @@ def _sameness(obligation: Obligation) -> tuple[str, ...]:
 
 
 _ABOUT: Mapping[frozenset[str], str] = {
-    frozenset({TUTOR}): " about your scripts",
-    frozenset({STUDENT}): " about your work",
+    frozenset(TUTOR): " about your scripts",
+    frozenset(STUDENT): " about your work",
 }
 """What news of several things is about, by whom it concerns; who is both a tutor and a student hears of both."""
 

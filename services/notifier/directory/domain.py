@@ -11,6 +11,12 @@ OPERATIONS = "operations"
 """Stands for operations staff where a person is named; known to nobody else, and reached by the address that the
 settings name."""
 
+SUPPORT = "support"
+"""The same of student support."""
+
+GROUPS = {OPERATIONS: "operations staff", SUPPORT: "student support"}
+"""Groups of staff who stand for a person, by how they are greeted."""
+
 
 class Revised(Protocol):
     """A full state of a thing, of which a later one replaces an earlier one."""

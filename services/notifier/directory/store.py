@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from services.notifier.directory.domain import OPERATIONS, Contact, erased_contact, label_of, latest
+from services.notifier.directory.domain import GROUPS, Contact, erased_contact, label_of, latest
 from services.notifier.tables import metadata
 from shared.contracts import AssignmentDefined, PersonRecorded
 from shared.database import Transaction, UtcDateTime, upsert
@@ -35,11 +35,13 @@ assignments = sa.Table(
 class DirectoryStore:
     """Keeps the newest state of each person and assignment. Every call is one statement.
 
-    `operations_mail` is the address of operations staff, empty when they get no mail.
+    `mail` has the addresses of the groups that get mail.
     """
 
-    def __init__(self, operations_mail: str = "") -> None:
-        self.operations = Contact(person_ref=OPERATIONS, name="operations staff", email=operations_mail or None)
+    def __init__(self, mail: Mapping[str, str]) -> None:
+        self.groups = {
+            group: Contact(person_ref=group, name=name, email=mail.get(group) or None) for group, name in GROUPS.items()
+        }
 
     def save_persons(self, recorded: Sequence[PersonRecorded], tx: Transaction) -> None:
         rows = [fact.model_dump(include={"person_ref", "revision", "name", "email"}) for fact in latest(recorded)]
@@ -55,7 +57,7 @@ class DirectoryStore:
         wanted = sa.select(persons.c.person_ref, persons.c.name, persons.c.email)
         rows = connection.execute(wanted.where(persons.c.person_ref.in_(person_refs))).mappings()
         known = {row["person_ref"]: Contact(**row) for row in rows}
-        known |= {OPERATIONS: self.operations} if OPERATIONS in person_refs else {}
+        known |= {group: contact for group, contact in self.groups.items() if group in person_refs}
         erased = erased_among(set(person_refs) - known.keys(), connection)
         return known | {person_ref: erased_contact(person_ref) for person_ref in erased}
 

@@ -8,12 +8,23 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from services.notifier.directory.domain import OPERATIONS
+from services.notifier.directory.domain import OPERATIONS, SUPPORT
 from shared.contracts import (
     CollectedVersionScanned,
     LatenessCorrected,
     LaterVersionDeclined,
     LaterVersionTaken,
+    Party,
+    RequestAgreed,
+    RequestCountered,
+    RequestDeclined,
+    RequestEscalated,
+    RequestFact,
+    RequestLapsed,
+    RequestMoved,
+    RequestProposed,
+    RequestReminded,
+    RequestWithdrawn,
     ScanOutcome,
     ScriptAllocated,
     ScriptHeld,
@@ -45,6 +56,16 @@ class Purpose(StrEnum):
     WORK_UNSCANNABLE = "work_unscannable"
     DO_NOT_OPEN = "do_not_open"
     MAY_OPEN = "may_open"
+    REQUEST_MADE = "request_made"
+    REQUEST_COUNTERED = "request_countered"
+    REQUEST_AGREED = "request_agreed"
+    REQUEST_DECLINED = "request_declined"
+    REQUEST_WITHDRAWN = "request_withdrawn"
+    REQUEST_LAPSED = "request_lapsed"
+    REQUEST_ESCALATED = "request_escalated"
+    REQUEST_FOR_SUPPORT = "request_for_support"
+    REQUEST_REMINDER = "request_reminder"
+    REQUEST_MOVED = "request_moved"
 
 
 class Patience(StrEnum):
@@ -61,9 +82,9 @@ class Patience(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """Whether word of something may wait, and why; `audience` is whom it concerns."""
+    """Whether word of something may wait, and why; `audience` is whom it can concern."""
 
-    audience: str
+    audience: tuple[str, ...]
     patience: Patience
     because: str
 
@@ -73,7 +94,7 @@ class Rule:
         return self.patience is not Patience.NONE
 
 
-STUDENT, TUTOR = "student", "tutor"
+STUDENT, TUTOR, BOTH = ("student",), ("tutor",), ("student", "tutor")
 
 RULES: Mapping[Purpose, Rule] = {
     Purpose.RECEIPT: Rule(STUDENT, Patience.NONE, "it is the proof that the work arrived"),
@@ -90,8 +111,18 @@ RULES: Mapping[Purpose, Rule] = {
     Purpose.VERSION_QUESTION: Rule(TUTOR, Patience.SOME, "the list of scripts says at its top that it waits"),
     Purpose.NEW_SCRIPT: Rule(TUTOR, Patience.GATHERED, "there are ten working days to mark it"),
     Purpose.SCRIPT_MOVED: Rule(TUTOR, Patience.GATHERED, "there is nothing to do"),
-    Purpose.WORK_BLOCKED: Rule(OPERATIONS, Patience.NONE, "one address for all who could choose"),
-    Purpose.WORK_UNSCANNABLE: Rule(OPERATIONS, Patience.NONE, "one address for all who could choose"),
+    Purpose.REQUEST_MADE: Rule(TUTOR, Patience.NONE, "the time to answer runs"),
+    Purpose.REQUEST_COUNTERED: Rule(BOTH, Patience.NONE, "the time to answer runs"),
+    Purpose.REQUEST_REMINDER: Rule(BOTH, Patience.NONE, "the time to answer is nearly over"),
+    Purpose.REQUEST_AGREED: Rule(BOTH, Patience.NONE, "it says until when there is time"),
+    Purpose.REQUEST_DECLINED: Rule(BOTH, Patience.NONE, "the cut-off stays as it is"),
+    Purpose.REQUEST_LAPSED: Rule(BOTH, Patience.NONE, "the cut-off stays as it is"),
+    Purpose.REQUEST_ESCALATED: Rule(STUDENT, Patience.SOME, "others answer; there is nothing to do"),
+    Purpose.REQUEST_WITHDRAWN: Rule(TUTOR, Patience.SOME, "there is nothing to do any more"),
+    Purpose.REQUEST_MOVED: Rule(TUTOR, Patience.SOME, "there is nothing to do any more"),
+    Purpose.REQUEST_FOR_SUPPORT: Rule((SUPPORT,), Patience.NONE, "one address for all who could choose"),
+    Purpose.WORK_BLOCKED: Rule((OPERATIONS,), Patience.NONE, "one address for all who could choose"),
+    Purpose.WORK_UNSCANNABLE: Rule((OPERATIONS,), Patience.NONE, "one address for all who could choose"),
 }
 """What may wait, and what is told at once."""
 
@@ -170,7 +201,7 @@ def lapses(fact: UploadLapsed) -> list[Duty]:
 
 def corrections(fact: LatenessCorrected) -> list[Duty]:
     """Tell the student how the work stands to the cut-off now."""
-    return [_of_version(fact, fact.person_ref, Purpose.LATENESS_CORRECTED, band=fact.band.value)]
+    return [_of_version(fact, fact.person_ref, Purpose.LATENESS_CORRECTED, band=fact.band.value, why=fact.reason.value)]
 
 
 def scans(fact: SubmissionScanned) -> list[Duty]:
@@ -268,4 +299,89 @@ def withdrawals(fact: ScriptHeld) -> list[Duty]:
             work_id=fact.work_id,
             assignment_id=fact.assignment_id,
         )
+    ]
+
+
+def _of_request(fact: RequestFact, person_ref: str | None, purpose: Purpose, **parameters: str) -> list[Duty]:
+    """Somebody must be told of this request; nobody, where there is nobody."""
+    if person_ref is None:
+        return []
+    return [
+        Duty(
+            person_ref=person_ref,
+            purpose=purpose,
+            work_id=fact.work_id,
+            assignment_id=fact.assignment_id,
+            parameters={"request_id": fact.request_id, **parameters},
+        )
+    ]
+
+
+def _other_side(fact: RequestFact, by: Party) -> str | None:
+    return fact.tutor_ref if by is Party.STUDENT else fact.person_ref
+
+
+def askings(fact: RequestProposed) -> list[Duty]:
+    """Tell the tutor what the student asks for."""
+    until, by = fact.cut_off_at.isoformat(), fact.answer_by.isoformat()
+    return _of_request(fact, fact.tutor_ref, Purpose.REQUEST_MADE, until=until, answer_by=by)
+
+
+def counters(fact: RequestCountered) -> list[Duty]:
+    """Tell the other side what is proposed; support where it would answer for a tutor whom there is not."""
+    until, by = fact.cut_off_at.isoformat(), fact.answer_by.isoformat()
+    told = _other_side(fact, fact.by)
+    if told is None:
+        return _of_request(fact, SUPPORT, Purpose.REQUEST_FOR_SUPPORT)
+    return _of_request(fact, told, Purpose.REQUEST_COUNTERED, until=until, answer_by=by)
+
+
+def agreements(fact: RequestAgreed) -> list[Duty]:
+    """Tell both sides until when there is time."""
+    until = fact.cut_off_at.isoformat()
+    return [
+        *_of_request(fact, fact.person_ref, Purpose.REQUEST_AGREED, until=until, to="student"),
+        *_of_request(fact, fact.tutor_ref, Purpose.REQUEST_AGREED, until=until, to="tutor"),
+    ]
+
+
+def refusals_of_requests(fact: RequestDeclined) -> list[Duty]:
+    """Tell the other side that there is no agreement."""
+    return _of_request(fact, _other_side(fact, fact.by), Purpose.REQUEST_DECLINED, by=fact.by.value)
+
+
+def withdrawals_of_requests(fact: RequestWithdrawn) -> list[Duty]:
+    """Tell the tutor that the student does not ask any more."""
+    return _of_request(fact, fact.tutor_ref, Purpose.REQUEST_WITHDRAWN)
+
+
+def lapses_of_requests(fact: RequestLapsed) -> list[Duty]:
+    """Tell both that it ended without an answer of the student."""
+    return [
+        *_of_request(fact, fact.person_ref, Purpose.REQUEST_LAPSED, to="student"),
+        *_of_request(fact, fact.tutor_ref, Purpose.REQUEST_LAPSED, to="tutor"),
+    ]
+
+
+def escalations(fact: RequestEscalated) -> list[Duty]:
+    """Tell support that it may answer, and the student that it may."""
+    return [
+        *_of_request(fact, SUPPORT, Purpose.REQUEST_FOR_SUPPORT),
+        *_of_request(fact, fact.person_ref, Purpose.REQUEST_ESCALATED),
+    ]
+
+
+def reminders(fact: RequestReminded) -> list[Duty]:
+    """Remind who is to answer."""
+    if fact.party is Party.SUPPORT:
+        return _of_request(fact, SUPPORT, Purpose.REQUEST_FOR_SUPPORT)
+    told = fact.person_ref if fact.party is Party.STUDENT else fact.tutor_ref
+    return _of_request(fact, told, Purpose.REQUEST_REMINDER, answer_by=fact.answer_by.isoformat())
+
+
+def moves_of_requests(fact: RequestMoved) -> list[Duty]:
+    """Tell the tutor who has the group now, and the one who had it."""
+    return [
+        *_of_request(fact, fact.tutor_ref, Purpose.REQUEST_MADE),
+        *_of_request(fact, fact.from_tutor_ref, Purpose.REQUEST_MOVED),
     ]

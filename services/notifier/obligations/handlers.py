@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 from services.notifier.directory.domain import Contact
@@ -18,6 +19,15 @@ from shared.contracts import (
     LaterVersionDeclined,
     LaterVersionTaken,
     PersonRecorded,
+    RequestAgreed,
+    RequestCountered,
+    RequestDeclined,
+    RequestEscalated,
+    RequestLapsed,
+    RequestMoved,
+    RequestProposed,
+    RequestReminded,
+    RequestWithdrawn,
     ScriptAllocated,
     ScriptHeld,
     ScriptReallocated,
@@ -71,6 +81,21 @@ class Obligations:
             ScriptAllocated: self.tell_allocated,
             ScriptReallocated: self.tell_moved,
             ScriptHeld: self.tell_withdrawn,
+            **self._of_requests(),
+        }
+
+    def _of_requests(self) -> HandlerTable:
+        """Of each step of a request, whoever it concerns is told; which ones, the domain says."""
+        return {
+            RequestProposed: partial(self._tell, domain.askings),
+            RequestCountered: partial(self._tell, domain.counters),
+            RequestAgreed: partial(self._tell, domain.agreements),
+            RequestDeclined: partial(self._tell, domain.refusals_of_requests),
+            RequestWithdrawn: partial(self._tell, domain.withdrawals_of_requests),
+            RequestLapsed: partial(self._tell, domain.lapses_of_requests),
+            RequestEscalated: partial(self._tell, domain.escalations),
+            RequestReminded: partial(self._tell, domain.reminders),
+            RequestMoved: partial(self._tell, domain.moves_of_requests),
         }
 
     def meet(self, recorded: Sequence[PersonRecorded], tx: Transaction) -> None:
@@ -135,6 +160,9 @@ class Obligations:
     def tell_withdrawn(self, held: Sequence[ScriptHeld], tx: Transaction) -> None:
         """Owe word to the tutor who had the script."""
         self._owe(held, domain.withdrawals, tx)
+
+    def _tell(self, rule: Callable[[F], Iterable[Duty]], facts: Sequence[F], tx: Transaction) -> None:
+        self._owe(facts, rule, tx)
 
     def _owe(self, facts: Sequence[F], rule: Callable[[F], Iterable[Duty]], tx: Transaction) -> None:
         owed = {

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from services.notifier.obligations.domain import Duty, Purpose
-from shared.contracts import Band, NotTakenReason, RefusalReason
+from shared.clock import LONDON
+from shared.contracts import Band, CorrectionReason, NotTakenReason, Party, RefusalReason
+from shared.web.moments import describe_day, describe_moment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,11 +127,11 @@ def _script_moved(_duty: Duty, label: str, count: int) -> Words:
 
 def _corrected(duty: Duty, label: str, _count: int) -> Words:
     stands = _BANDS.get(Band(duty.parameters.get("band", "unknown")), _BANDS[Band.UNKNOWN])
+    why = _WHY.get(duty.parameters.get("why", ""), _MOVED).format(label=label)
     return Words(
         subject=f"Ruling changed: {label}",
         sentence=(
-            f"The cut-off for {label} was moved. {_version(duty).capitalize()} of your work {stands}. "
-            "The receipt page has the signed ruling."
+            f"{why} {_version(duty).capitalize()} of your work {stands}. The receipt page has the signed ruling."
         ),
         path=f"/receipts/{duty.submission_id}",
     )
@@ -204,6 +207,124 @@ def _may_open(duty: Duty, label: str, _count: int) -> Words:
     )
 
 
+def _request(duty: Duty) -> str:
+    return f"/requests/{duty.parameters['request_id']}"
+
+
+def _moment(duty: Duty, name: str) -> str:
+    return describe_moment(datetime.fromisoformat(duty.parameters[name]))
+
+
+def _last_day(duty: Duty) -> str:
+    """The day that ends with the moment until which there is time."""
+    until = datetime.fromisoformat(duty.parameters["answer_by"]) - timedelta(microseconds=1)
+    return describe_day(until.astimezone(LONDON).date())
+
+
+def _request_made(duty: Duty, label: str, _count: int) -> Words:
+    asks = f" until {_moment(duty, 'until')}" if "until" in duty.parameters else ""
+    by = f" by the end of {_last_day(duty)}" if "answer_by" in duty.parameters else " soon"
+    return Words(
+        subject=f"A student asks for more time: {label}",
+        sentence=(
+            f"A student of yours asks for more time for {label}{asks}. Please answer{by}: agree, propose another day "
+            "or decline. After that student support can answer as well."
+        ),
+        path=_request(duty),
+    )
+
+
+def _request_countered(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"Another day is proposed: {label}",
+        sentence=(
+            f"About more time for {label}, the other side proposes {_moment(duty, 'until')}. Please answer by the end "
+            f"of {_last_day(duty)}: agree, propose another day or decline."
+        ),
+        path=_request(duty),
+    )
+
+
+def _request_agreed(duty: Duty, label: str, _count: int) -> Words:
+    until = _moment(duty, "until")
+    if duty.parameters["to"] == "tutor":
+        sentence = f"More time for {label} is agreed with a student of yours: the cut-off is {until}."
+    else:
+        sentence = f"More time is agreed: your cut-off for {label} is {until}."
+    return Words(subject=f"More time is agreed: {label}", sentence=sentence, path=_request(duty))
+
+
+def _request_declined(duty: Duty, label: str, _count: int) -> Words:
+    if duty.parameters["by"] == Party.STUDENT:
+        sentence = f"The student does not accept the day that was proposed for {label}. The cut-off stays as it is."
+    else:
+        sentence = (
+            f"More time for {label} was not agreed, so your cut-off stays as it is. The request says why. If you have "
+            "handed in late meanwhile, you will be told how that counts."
+        )
+    return Words(subject=f"More time is not agreed: {label}", sentence=sentence, path=_request(duty))
+
+
+def _request_withdrawn(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"A request was withdrawn: {label}",
+        sentence=f"The student does not ask for more time for {label} any more. You need do nothing.",
+        path=_request(duty),
+    )
+
+
+def _request_lapsed(duty: Duty, label: str, _count: int) -> Words:
+    if duty.parameters["to"] == "tutor":
+        sentence = f"The student did not answer your proposal for {label} in time. The cut-off stays as it is."
+    else:
+        sentence = (
+            f"You did not answer your tutor's proposal for {label} in time, so the request has ended and your cut-off "
+            "stays as it is. While there is time you can ask again."
+        )
+    return Words(subject=f"A request ended without an answer: {label}", sentence=sentence, path=_request(duty))
+
+
+def _request_escalated(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"Student support looks at your request: {label}",
+        sentence=(
+            f"Your tutor has not answered your request for more time for {label} yet, so student support can answer it "
+            "as well. You need do nothing."
+        ),
+        path=_request(duty),
+    )
+
+
+def _request_for_support(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"A student waits for an answer: {label}",
+        sentence=(
+            f"A student asks for more time for {label}, and the tutor has not answered or there is none. Please answer "
+            "in the tutor's stead."
+        ),
+        path=_request(duty),
+    )
+
+
+def _request_reminder(duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"Your answer is still awaited: {label}",
+        sentence=f"About more time for {label}, your answer is awaited by the end of {_last_day(duty)}.",
+        path=_request(duty),
+    )
+
+
+def _request_moved(_duty: Duty, label: str, _count: int) -> Words:
+    return Words(
+        subject=f"A request is no longer yours to answer: {label}",
+        sentence=(
+            f"A request for more time for {label} is no longer yours to answer: the student's group or its tutor "
+            "changed. You need do nothing."
+        ),
+        path="/requests",
+    )
+
+
 def _version(duty: Duty) -> str:
     return f"version {duty.parameters['version']}"
 
@@ -241,11 +362,19 @@ _NOT_TAKEN: Mapping[NotTakenReason, str] = {
     NotTakenReason.UNKNOWN: "already had an earlier version",
 }
 
+_MOVED = "The cut-off for {label} was moved."
+
+_WHY: Mapping[str, str] = {
+    CorrectionReason.MORE_TIME: "More time was agreed for {label}.",
+    CorrectionReason.NO_MORE_TIME: "Your request for more time for {label} ended without an agreement.",
+}
+
 _BANDS: Mapping[Band, str] = {
     Band.ON_TIME: "now counts as on time",
     Band.GRACE: "now counts as within grace",
     Band.LATE: "now counts as late",
     Band.PENALISED: "now counts as late, with a penalty",
+    Band.REFUSED: "now counts as too late, and is not marked unless your tutor agrees to mark it",
     Band.UNKNOWN: "now stands to it otherwise than before",
 }
 
@@ -266,6 +395,16 @@ _WORDING: Mapping[Purpose, Callable[[Duty, str, int], Words]] = {
     Purpose.WORK_UNSCANNABLE: _work_unscannable,
     Purpose.DO_NOT_OPEN: _do_not_open,
     Purpose.MAY_OPEN: _may_open,
+    Purpose.REQUEST_MADE: _request_made,
+    Purpose.REQUEST_COUNTERED: _request_countered,
+    Purpose.REQUEST_AGREED: _request_agreed,
+    Purpose.REQUEST_DECLINED: _request_declined,
+    Purpose.REQUEST_WITHDRAWN: _request_withdrawn,
+    Purpose.REQUEST_LAPSED: _request_lapsed,
+    Purpose.REQUEST_ESCALATED: _request_escalated,
+    Purpose.REQUEST_FOR_SUPPORT: _request_for_support,
+    Purpose.REQUEST_REMINDER: _request_reminder,
+    Purpose.REQUEST_MOVED: _request_moved,
 }
 
 KINDS: Mapping[Purpose, str] = {
@@ -285,5 +424,15 @@ KINDS: Mapping[Purpose, str] = {
     Purpose.WORK_UNSCANNABLE: "Work that could not be checked for malware",
     Purpose.DO_NOT_OPEN: "Malware in a script that was collected",
     Purpose.MAY_OPEN: "A collected script that may be opened after all",
+    Purpose.REQUEST_MADE: "A student asks for more time",
+    Purpose.REQUEST_COUNTERED: "Another day is proposed in a request for more time",
+    Purpose.REQUEST_AGREED: "More time is agreed",
+    Purpose.REQUEST_DECLINED: "More time is not agreed",
+    Purpose.REQUEST_WITHDRAWN: "A request for more time that was withdrawn",
+    Purpose.REQUEST_LAPSED: "A request for more time that ended without an answer",
+    Purpose.REQUEST_ESCALATED: "Student support looks at a request for more time",
+    Purpose.REQUEST_FOR_SUPPORT: "A request for more time that student support can answer",
+    Purpose.REQUEST_REMINDER: "A reminder that an answer is awaited",
+    Purpose.REQUEST_MOVED: "A request for more time that is no longer the tutor's",
 }
 """What kind of news each is, for lists."""

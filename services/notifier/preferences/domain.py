@@ -69,5 +69,5 @@ def _at(hour: int, day: date) -> datetime:
 
 def told_at_once(audience: str) -> Sequence[Purpose]:
     """What such people are mailed at once whatever they choose: receipts first, which who hands in for others gets."""
-    urgent = [purpose for purpose, rule in RULES.items() if rule.audience == audience and not rule.may_wait]
+    urgent = [purpose for purpose, rule in RULES.items() if audience in rule.audience and not rule.may_wait]
     return list(dict.fromkeys([Purpose.RECEIPT, *urgent]))

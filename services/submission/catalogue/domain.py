@@ -11,13 +11,19 @@ from shared.contracts import AssignmentKind, LatePolicy, SubmissionCategory
 CUT_OFF_MOVED = "submission.cut_off_moved"
 """The kind of timer, by assignment, that is set when something changed of what lateness is ruled by."""
 
+GROUPS_CHANGED = "submission.groups_changed"
+"""The kind of timer, by presentation, that is set when students have another tutor."""
+
 RULED_BY = ("cut_off_at", "grace_ends_at", "late_policy", "kind")
 """What of an assignment decides how a moment of arrival is ruled."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """An assignment with its rules, as the catalogue holds it. Sizes in bytes, lengths in characters."""
+    """An assignment with its rules, as the catalogue holds it. Sizes in bytes, lengths in characters.
+
+    No agreement gives more time than until `latest_cut_off_at`, where there is one.
+    """
 
     assignment_id: str
     revision: int
@@ -36,6 +42,7 @@ class Assignment:
     scored: bool
     anonymous: bool
     final: bool
+    latest_cut_off_at: datetime | None = None
 
 
 def noon_of(day: date) -> datetime:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.submission.catalogue.changes import FACTS, Counts, Row, compare, record
-from services.submission.catalogue.domain import CUT_OFF_MOVED, RULED_BY, next_midnight, noon_of
+from services.submission.catalogue.domain import CUT_OFF_MOVED, GROUPS_CHANGED, RULED_BY, next_midnight, noon_of
 from services.submission.catalogue.store import (
     KEYS,
     CatalogueStore,
@@ -72,6 +72,8 @@ class CatalogueImport:
         record(self.store, table, difference.fresh, tx)
         if table is assignment_table:
             self._have_ruled_again(difference.changed, known, tx)
+        if table is group_table:
+            self._have_requests_moved(difference.fresh, tx)
         return difference.counts
 
     def _have_ruled_again(self, changed: Sequence[Row], known: Mapping[str, Row], tx: Transaction) -> None:
@@ -80,21 +82,28 @@ class CatalogueImport:
             if any(row[name] != known[row["assignment_id"]][name] for name in RULED_BY):
                 self.timers.set(tx, kind=CUT_OFF_MOVED, key=row["assignment_id"], due_at=tx.now)
 
+    def _have_requests_moved(self, changed: Sequence[Row], tx: Transaction) -> None:
+        """Have what students ask for put to the tutors that they have now."""
+        for presentation_id in sorted({row["presentation_id"] for row in changed}):
+            self.timers.set(tx, kind=GROUPS_CHANGED, key=presentation_id, due_at=tx.now)
+
 
 def _rows(university: University, people: Mapping[str, str]) -> dict[sa.Table, list[Row]]:
     found: dict[sa.Table, list[Row]] = {table: [] for table in FACTS}
     for module in university.modules:
         for presentation in module.presentations:
             presentation_id = f"{module.code}-{presentation.code}"
-            found[assignment_table] += [_assignment(module, presentation_id, a) for a in presentation.assignments]
+            found[assignment_table] += [_assignment(module, presentation, a) for a in presentation.assignments]
             found[enrolment_table] += _enrolments(presentation, presentation_id, people)
             found[tutor_table] += _tutors(presentation, presentation_id, people)
             found[group_table] += _groups(presentation, presentation_id, people)
     return found
 
 
-def _assignment(module: ModuleEntry, presentation_id: str, entry: AssignmentEntry) -> Row:
+def _assignment(module: ModuleEntry, presentation: PresentationEntry, entry: AssignmentEntry) -> Row:
+    presentation_id = f"{module.code}-{presentation.code}"
     cut_off_at = noon_of(entry.cut_off)
+    ceiling = noon_of(presentation.ends.replace(day=1)) if presentation.ends and entry.final else None
     return {
         "assignment_id": f"{presentation_id}-{entry.number}",
         "presentation_id": presentation_id,
@@ -112,6 +121,7 @@ def _assignment(module: ModuleEntry, presentation_id: str, entry: AssignmentEntr
         "scored": entry.effective_scored,
         "anonymous": entry.anonymous,
         "final": entry.final,
+        "latest_cut_off_at": ceiling,
     }
 
 

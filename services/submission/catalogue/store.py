@@ -33,6 +33,7 @@ assignment_table = sa.Table(
     sa.Column("scored", sa.Boolean, nullable=False),
     sa.Column("anonymous", sa.Boolean, nullable=False),
     sa.Column("final", sa.Boolean, nullable=False),
+    sa.Column("latest_cut_off_at", UtcDateTime),
 )
 
 enrolment_table = sa.Table(

@@ -20,6 +20,7 @@ Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_lengt
 ModuleCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,4}[0-9]{0,3}$")]
 PresentationCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,4}[A-L]$")]
 StaffRole = Literal["tutor", "monitor", "support", "post_room", "proxy", "operations", "admin"]
+Day = Annotated[date, Field(ge=date(1970, 1, 1), le=date(2199, 12, 31))]
 GroupNumber = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,8}$")]
 
 
@@ -52,7 +53,7 @@ class AssignmentEntry(Entry):
     number: Annotated[str, StringConstraints(pattern=r"^(TMA|EMA)[0-9]{2}$")]
     title: Name
     kind: AssignmentKind
-    cut_off: Annotated[date, Field(ge=date(1970, 1, 1), le=date(2199, 12, 31))]
+    cut_off: Day
     late_policy: LatePolicy | None = None
     category: SubmissionCategory = SubmissionCategory.ONLINE_ENCOURAGED
     allowed_types: tuple[str, ...] = ("doc", "docx", "rtf", "pdf", "odt")
@@ -97,9 +98,14 @@ class GroupEntry(Entry):
 
 
 class PresentationEntry(Entry):
-    """One run of a module, such as 26J: year and the letter of the month in which it starts."""
+    """One run of a module, such as 26J: year and the letter of the month in which it starts.
+
+    `ends` is the last day of the module: no agreement moves the cut-off of its final TMA beyond the first day of that
+    month (domain.md §1).
+    """
 
     code: PresentationCode
+    ends: Day | None = None
     assignments: tuple[AssignmentEntry, ...] = ()
     enrolled: tuple[PersonalId, ...] = ()
     withdrawn: tuple[PersonalId, ...] = ()

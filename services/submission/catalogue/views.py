@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from services.submission.catalogue.domain import Assignment
-from services.submission.catalogue.store import assignment_table, enrolment_table
+from services.submission.catalogue.store import assignment_table, enrolment_table, group_table
 from shared.contracts import AssignmentKind, EnrolmentStatus, LatePolicy, SubmissionCategory
 
 
@@ -33,6 +33,16 @@ class CatalogueViews:
             .order_by(assignment_table.c.cut_off_at, assignment_table.c.assignment_id)
         )
         return [_assignment(row) for row in connection.execute(query).mappings()]
+
+    def tutor_of(self, connection: sa.Connection, presentation_id: str, person_ref: str) -> str | None:
+        """Who has the student's group; of several groups the one that was recorded last. None while nobody has."""
+        columns = group_table.c
+        query = sa.select(columns.tutor_ref, columns.member_refs).where(columns.presentation_id == presentation_id)
+        for group in connection.execute(query.order_by(columns.revision.desc())):
+            if person_ref in group.member_refs:
+                tutor_ref: str | None = group.tutor_ref
+                return tutor_ref
+        return None
 
     def is_empty(self, connection: sa.Connection) -> bool:
         """Whether no catalogue was ever loaded."""

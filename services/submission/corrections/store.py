@@ -21,6 +21,11 @@ class CorrectionStore:
         query = sa.select(version_table).where(c.assignment_id == assignment_id, c.position > after)
         return tx.connection.execute(query.order_by(c.position).limit(limit)).all()
 
+    def versions_of_work(self, work_id: str, tx: Transaction) -> Sequence[Any]:
+        """All versions of one work, in order, as rows."""
+        query = sa.select(version_table).where(version_table.c.work_id == work_id)
+        return tx.connection.execute(query.order_by(version_table.c.version)).all()
+
     def add(self, rulings: Sequence[Mapping[str, object]], tx: Transaction) -> None:
         """Write the rulings, and let each be in force for its version."""
         if not rulings:

@@ -113,10 +113,15 @@ class Checking:
         """Write the final object; raises `Refused`, which is then recorded and told."""
         assignment = self.assignment_of(upload)
         with self.hand_in.incoming(attempt_of(upload), assignment) as incoming:
-            check_in_time(assignment, arrived_at=upload.arrived_at or self.database.clock.now())
+            self._check_in_time(upload, assignment)
             for chunk in chunks:
                 incoming.write(chunk)
             return incoming.finish()
+
+    def _check_in_time(self, upload: Upload, assignment: Assignment) -> None:
+        with self.database.reading() as connection:
+            deadline = self.hand_in.deadline(attempt_of(upload), assignment, connection)
+        check_in_time(deadline, arrived_at=upload.arrived_at or self.database.clock.now())
 
     def _bytes_of(self, upload: Upload, pieces: Sequence[Piece], stop: threading.Event) -> Iterator[bytes]:
         renewed = time.monotonic()

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import ClassVar, Final, Protocol
 
 from services.submission.catalogue.domain import Assignment
-from services.submission.deadlines.domain import CutOff, rule
-from shared.contracts import MEDIA_TYPES, Band, Channel, RefusalReason, SubmissionCategory
+from services.submission.deadlines.domain import Deadline, admit
+from shared.contracts import MEDIA_TYPES, Band, Channel, RefusalReason, SubmissionCategory, SubmissionStatus
 from shared.errors import Rejected
 from shared.web.scopes import EVERYTHING
 
@@ -107,50 +107,44 @@ class Attempt:
         return f"{self.role}:{self.submitted_by}"
 
 
-def cut_off_of(assignment: Assignment) -> CutOff:
-    """What the work is held against; without agreed changes that is the assignment's own cut-off."""
-    return CutOff(
-        cut_off_at=assignment.cut_off_at,
-        grace_ends_at=assignment.grace_ends_at,
-        late_policy=assignment.late_policy,
-        kind=assignment.kind,
-        revision=assignment.revision,
-    )
-
-
-def check_before_reading(assignment: Assignment, attempt: Attempt, quota: Quota, used: Used, *, now: datetime) -> None:
+def check_before_reading(
+    assignment: Assignment, deadline: Deadline, attempt: Attempt, quota: Quota, used: Used, *, now: datetime
+) -> None:
     """Refuse what can be known before the first byte of the file; raises `Refused`."""
-    check_open(assignment, now=now)
+    check_open(assignment, deadline, now=now)
     at_least_bytes = max(0, (attempt.announced_bytes or 0) - FORM_BYTES)
     if at_least_bytes > assignment.max_bytes:
         raise too_large(assignment)
     quota.check(used, more_bytes=at_least_bytes)
 
 
-def check_open(assignment: Assignment, *, now: datetime) -> None:
+def check_open(assignment: Assignment, deadline: Deadline, *, now: datetime) -> None:
     """Raises `Refused` when the assignment takes nothing online, or nothing any more."""
     if assignment.category is SubmissionCategory.PAPER_ONLY:
         raise Refused(RefusalReason.PAPER_ONLY, "This assignment is handed in on paper. Your tutor has the address.")
-    check_in_time(assignment, arrived_at=now)
+    check_in_time(deadline, arrived_at=now)
 
 
-def closed(assignment: Assignment, quota: Quota, used: Used, *, now: datetime) -> str | None:
+def closed(assignment: Assignment, deadline: Deadline, quota: Quota, used: Used, *, now: datetime) -> str | None:
     """Why nothing can be handed in now, whatever it is, in words; None when something can."""
     try:
-        check_open(assignment, now=now)
+        check_open(assignment, deadline, now=now)
         quota.check(used, more_bytes=1)
     except Refused as refused:
         return refused.detail
     return None
 
 
-def check_in_time(assignment: Assignment, *, arrived_at: datetime) -> Band:
-    """The band of an arrival; raises `Refused` when it is too late for the assignment's policy."""
-    band = rule(arrived_at, cut_off_of(assignment))
+def check_in_time(deadline: Deadline, *, arrived_at: datetime) -> tuple[Band, SubmissionStatus]:
+    """How an arrival counts; raises `Refused` when it is too late for the assignment's policy."""
+    band, status = admit(arrived_at, deadline)
     if band is Band.REFUSED:
-        detail = "The cut-off for this assignment has passed. If you had agreed more time with your tutor, ask them."
+        detail = (
+            "The time for handing in is over, and no request for more time is open. "
+            "If something prevented you, ask your student support team."
+        )
         raise Refused(RefusalReason.TOO_LATE, detail)
-    return band
+    return band, status
 
 
 def too_large(assignment: Assignment) -> Refused:

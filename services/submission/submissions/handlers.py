@@ -13,6 +13,8 @@ import sqlalchemy as sa
 
 from services.submission.catalogue.domain import Assignment
 from services.submission.catalogue.views import CatalogueViews
+from services.submission.deadlines.domain import Deadline
+from services.submission.deadlines.views import Deadlines
 from services.submission.receipts.handlers import KeyRing
 from services.submission.submissions.domain import (
     Attempt,
@@ -24,7 +26,6 @@ from services.submission.submissions.domain import (
     check_content,
     check_in_time,
     check_name,
-    cut_off_of,
     too_large,
 )
 from services.submission.submissions.store import SubmissionStore, is_known_key
@@ -38,7 +39,6 @@ from shared.contracts import (
     ScriptCollected,
     SubmissionReceived,
     SubmissionRefused,
-    SubmissionStatus,
     VersionNotTaken,
     VersionTaken,
     work_id_of,
@@ -124,6 +124,7 @@ class HandIn:
         database: Database,
         objects: ObjectStore,
         catalogue: CatalogueViews,
+        deadlines: Deadlines,
         store: SubmissionStore,
         signer: KeyRing,
         issuer: str,
@@ -133,6 +134,7 @@ class HandIn:
         self.database = database
         self.objects = objects
         self.catalogue = catalogue
+        self.deadlines = deadlines
         self.store = store
         self.signer = signer
         self.issuer = issuer
@@ -149,18 +151,23 @@ class HandIn:
             known = assignment is not None and self._may_hand_in(connection, attempt, assignment.presentation_id)
             retried = is_known_key(connection, attempt.submitted_by, attempt.idempotency_key)
             used = self._used(attempt, connection)
-        if assignment is None or not known:
+            deadline = self.deadline(attempt, assignment, connection) if assignment else None
+        if assignment is None or deadline is None or not known:
             detail = "There is no such assignment among your modules."
             raise NotFound(detail)
         if not retried:
             with self.recording_refusals(attempt, assignment):
-                check_before_reading(assignment, attempt, self.quota, used, now=attempt.started_at)
+                check_before_reading(assignment, deadline, attempt, self.quota, used, now=attempt.started_at)
         return assignment
 
     def used(self, attempt: Attempt) -> Used:
         """What was handed in of this work so far."""
         with self.database.reading() as connection:
             return self._used(attempt, connection)
+
+    def deadline(self, attempt: Attempt, assignment: Assignment, connection: sa.Connection) -> Deadline:
+        """What this work is held against now."""
+        return self.deadlines.of(connection, assignment, work_id_of(attempt.assignment_id, attempt.person_ref))
 
     def _used(self, attempt: Attempt, connection: sa.Connection) -> Used:
         return self.store.used(work_id_of(attempt.assignment_id, attempt.person_ref), connection)
@@ -219,15 +226,17 @@ class HandIn:
     def _record_new(self, attempt: Attempt, arrived: Arrived, tx: Transaction) -> Accepted | None:
         """None when the key was used for other work in the meantime."""
         assignment = self.catalogue.assignment(tx.connection, attempt.assignment_id) or arrived.assignment
-        band = check_in_time(assignment, arrived_at=arrived.arrived_at)
+        fact = self._received(attempt, assignment, arrived, tx)
         self.quota.check(self._used(attempt, tx.connection), more_bytes=arrived.stored.size_bytes)
-        return self._record(attempt, arrived, self._received(attempt, assignment, arrived, band, tx), tx)
+        return self._record(attempt, arrived, fact, tx)
 
     def _received(
-        self, attempt: Attempt, assignment: Assignment, arrived: Arrived, band: Band, tx: Transaction
+        self, attempt: Attempt, assignment: Assignment, arrived: Arrived, tx: Transaction
     ) -> SubmissionReceived:
         work_id = work_id_of(attempt.assignment_id, attempt.person_ref)
-        cut_off = cut_off_of(assignment)
+        deadline = self.deadline(attempt, assignment, tx.connection)
+        band, status = check_in_time(deadline, arrived_at=arrived.arrived_at)
+        cut_off = deadline.cut_off
         return SubmissionReceived(
             work_id=work_id,
             submission_id=str(uuid.uuid4()),
@@ -245,7 +254,7 @@ class HandIn:
             cut_off_at=cut_off.cut_off_at,
             cut_off_revision=cut_off.revision,
             band=band,
-            status=SubmissionStatus.ACCEPTED,
+            status=status,
             object_key=arrived.stored.key,
             object_version=arrived.stored.version,
             size_bytes=arrived.stored.size_bytes,
@@ -284,6 +293,7 @@ class HandIn:
         own = {
             "channel": str(fact.channel),
             "band": str(fact.band),
+            "status": str(fact.status),
             "idempotency_key": attempt.idempotency_key,
             "file_name": arrived.file_name,
             "receipt": receipt,
@@ -313,6 +323,7 @@ class HandIn:
         work_id = work_id_of(attempt.assignment_id, attempt.person_ref)
         with self.database.transaction(context_of(attempt)) as tx:
             tx.lock(work_id)
+            deadline = self.deadline(attempt, assignment, tx.connection)
             fact = SubmissionRefused(
                 work_id=work_id,
                 refusal_id=str(uuid.uuid4()),
@@ -323,7 +334,7 @@ class HandIn:
                 channel=attempt.channel,
                 reason=refused.reason,
                 refused_at=tx.now,
-                cut_off_at=assignment.cut_off_at,
+                cut_off_at=deadline.cut_off.cut_off_at,
             )
             row = fact.model_dump(exclude={"presentation_id", "channel", "cut_off_at"})
             own = {"reason": str(fact.reason), "idempotency_key": attempt.idempotency_key}

@@ -30,7 +30,7 @@ USED_BEFORE = (
     "This page was used before to hand in another file, for which you hold a receipt. If this file is to be a new "
     "version, choose it again here and hand it in."
 )
-START = {"student": "/work", "tutor": "/tutor", "operations": "/operations", "admin": "/roles"}
+START = {"student": "/work", "tutor": "/tutor", "support": "/requests", "operations": "/operations", "admin": "/roles"}
 """Where somebody begins, by their role; who has no pages of their own, at their messages."""
 
 
@@ -81,6 +81,9 @@ class StudentPages:
             versions = self.views.versions_of(connection, student.person_ref)
             ids = {each.assignment_id: work_id_of(each.assignment_id, student.person_ref) for each in assignments}
             waiting = self.uploaded.waiting_works(connection, list(ids.values()))
+            deadlines = self.hand_in.deadlines.of_works(
+                connection, {ids[each.assignment_id]: each for each in assignments}
+            )
         of_assignment: dict[str, list[Any]] = defaultdict(list)
         for version in versions:
             of_assignment[version.assignment_id].append(version)
@@ -89,6 +92,7 @@ class StudentPages:
             request,
             "submission/work.html",
             assignments=assignments,
+            cut_offs={each: deadlines[work_id].cut_off.cut_off_at for each, work_id in ids.items()},
             works=works,
             uploaded={assignment_id for assignment_id, work_id in ids.items() if work_id in waiting},
             standings={each: how for mine in of_assignment.values() for each, how in standings(mine).items()},
@@ -108,7 +112,9 @@ class StudentPages:
                 for version in self.views.versions_of(connection, student.person_ref)
                 if version.assignment_id == assignment_id
             ]
-            used = self.hand_in.store.used(work_id_of(assignment_id, student.person_ref), connection)
+            work_id = work_id_of(assignment_id, student.person_ref)
+            used = self.hand_in.store.used(work_id, connection)
+            deadline = self.hand_in.deadlines.of(connection, assignment, work_id)
             waiting = self.uploaded.waiting(connection, assignment_id, student.person_ref)
             checks = self.checks(connection, [version.submission_id for version in versions])
         return self.pages.render(
@@ -122,7 +128,9 @@ class StudentPages:
             checks=checks,
             key=str(uuid.uuid4()),
             problem=problem.get("detail"),
-            closed=closed(assignment, self.hand_in.quota, used, now=self.now()),
+            closed=closed(assignment, deadline, self.hand_in.quota, used, now=self.now()),
+            cut_off=deadline.cut_off,
+            protected_until=deadline.protected_until,
             quota=self.hand_in.quota,
             used=used,
         )

@@ -47,6 +47,13 @@ version_table = sa.Table(
     sa.Column("decision", sa.Text, sa.CheckConstraint("decision IN ('taken','declined')")),
     sa.Column("decided_at", UtcDateTime),
     sa.Column("corrected_band", sa.Text),
+    sa.Column(
+        "status",
+        sa.Text,
+        sa.CheckConstraint("status IN ('accepted','pending_request')"),
+        nullable=False,
+        server_default="accepted",
+    ),
     sa.Index("ix_version_assignment", "assignment_id", "position"),
     sa.UniqueConstraint("work_id", "version", name="version_number"),
     sa.UniqueConstraint("submitted_by", "idempotency_key", name="version_idempotency"),

@@ -253,6 +253,8 @@ class Fact:
     decided_at: datetime | None = None
     outcome: str | None = None
     outcome_before: str | None = None
+    by: str | None = None
+    party: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

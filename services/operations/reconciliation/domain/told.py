@@ -35,7 +35,8 @@ def owed_by(fact: Fact) -> Sequence[Owed]:
     nobody handed in, and a corrected ruling on lateness, to the student; malware to the student and operations staff,
     and to the tutor who has it; a version that was not taken to the student,
     and as a question to the tutor; the tutor's choice to the student; a new script to its tutor, a moved or held one
-    also to the tutor it left.
+    also to the tutor it left. Of a request, each side is told what the other one did, and student support what it may
+    answer.
     """
     owed: Mapping[str, Sequence[tuple[str | None, str]]] = {
         "SubmissionReceived": [(fact.person_ref, "receipt"), (fact.submitted_by, "receipt")],
@@ -49,6 +50,15 @@ def owed_by(fact: Fact) -> Sequence[Owed]:
         "LaterVersionTaken": [(fact.person_ref, "later_version_taken")],
         "LaterVersionDeclined": [(fact.person_ref, "later_version_declined")],
         "SubmissionScanned": _of_scan(fact),
+        "RequestProposed": [(fact.tutor_ref, "request_made")],
+        "RequestCountered": [_of_counter(fact)],
+        "RequestAgreed": [(fact.person_ref, "request_agreed"), (fact.tutor_ref, "request_agreed")],
+        "RequestDeclined": [(_other_side(fact), "request_declined")],
+        "RequestWithdrawn": [(fact.tutor_ref, "request_withdrawn")],
+        "RequestLapsed": [(fact.person_ref, "request_lapsed"), (fact.tutor_ref, "request_lapsed")],
+        "RequestEscalated": [(SUPPORT, "request_for_support"), (fact.person_ref, "request_escalated")],
+        "RequestReminded": [_of_reminder(fact)],
+        "RequestMoved": [(fact.tutor_ref, "request_made"), (fact.from_tutor_ref, "request_moved")],
         "CollectedVersionScanned": [(fact.tutor_ref, TO_TUTORS[fact.outcome])] if fact.outcome in TO_TUTORS else [],
     }
     return [
@@ -61,6 +71,9 @@ def owed_by(fact: Fact) -> Sequence[Owed]:
 OPERATIONS = "operations"
 """Whom the notifier calls so who are operations staff."""
 
+SUPPORT = "support"
+"""And so student support."""
+
 TO_TUTORS: Mapping[str | None, str] = {"blocked": "do_not_open", "clean": "may_open"}
 
 
@@ -70,6 +83,22 @@ def _of_scan(fact: Fact) -> Sequence[tuple[str | None, str]]:
     if fact.outcome == "unscannable":
         return [(OPERATIONS, "work_unscannable")]
     return [(fact.person_ref, "malware_cleared")] if fact.outcome_before == "blocked" else []
+
+
+def _other_side(fact: Fact) -> str | None:
+    return fact.tutor_ref if fact.by == "student" else fact.person_ref
+
+
+def _of_counter(fact: Fact) -> tuple[str | None, str]:
+    """Support answers a student whom no tutor has."""
+    told = _other_side(fact)
+    return (told, "request_countered") if told else (SUPPORT, "request_for_support")
+
+
+def _of_reminder(fact: Fact) -> tuple[str | None, str]:
+    if fact.party == "support":
+        return SUPPORT, "request_for_support"
+    return (fact.person_ref if fact.party == "student" else fact.tutor_ref), "request_reminder"
 
 
 def check_obligations(
@@ -155,6 +184,9 @@ MAY_WAIT = frozenset(
         "lateness_corrected",
         "new_script",
         "script_moved",
+        "request_escalated",
+        "request_withdrawn",
+        "request_moved",
     }
 )
 """What a person may choose to be told of once a day, or under Messages alone; all else is mailed at once."""
