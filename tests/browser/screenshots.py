@@ -31,6 +31,8 @@ SHOWN = (
     "scripts-asked",
     "script-to-collect",
     "later-version-question",
+    "request-to-decide",
+    "request-to-answer",
     "pipeline-dead-letters",
     "trail-found",
     "dead-letter-tried",

@@ -100,12 +100,6 @@ class RequestViews:
         rows = connection.execute(query.order_by(position.desc()).limit(PAGE)).mappings()
         return [_line(row, caller) for row in rows]
 
-    def waiting_for(self, connection: sa.Connection, tutor_ref: str) -> int:
-        """How many requests wait for this tutor's answer."""
-        columns = request_table.c
-        waiting = (columns.tutor_ref == tutor_ref, columns.closed_at.is_(None), columns.turn == str(Party.TUTOR))
-        return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
-
     def request(self, connection: sa.Connection, request_id: str, caller: Caller) -> RequestLine:
         """The whole conversation; raises `NotFound` unless the request is the caller's."""
         row = connection.execute(_lines().where(request_table.c.request_id == request_id)).mappings().one_or_none()
