@@ -10,7 +10,7 @@ import httpx2 as httpx
 import pytest
 
 from services.intake.catalogue import take_in
-from services.submission.catalogue.university import StaffEntry, University
+from services.submission.catalogue.university import GroupEntry, StaffEntry, University
 from shared.persons import PersonKeeper
 from tests.support.browsers import Browser
 from tests.support.university import (
@@ -22,6 +22,7 @@ from tests.support.university import (
     TUTOR,
     Town,
     running_town,
+    small_university,
     time_today,
     university_due,
 )
@@ -197,7 +198,36 @@ def test_who_leaves_takes_their_words_along(town: Town) -> None:
     with town.system.submission.database.transaction() as tx:
         keeper.keeps.forget([person_of(town, ANN)], tx)
     left = str(list(keeper.rows(person_of(town, ANN))))
-    assert ("my secret" in left, "erased_at" in left, "'name'" in left) == (False, True, False)
+    assert ("my secret" in left, "illness" in left, "erased_at" in left, "'name'" in left) == (
+        False,
+        False,
+        True,
+        False,
+    )
+
+
+def test_what_is_open_stands_before_what_has_ended(town: Town) -> None:
+    take_in(town.system, small_university(groups=[GroupEntry(number="G01", tutor=TUTOR, students=(ANN, BEN))]))
+    first, second = ask(town, days=25).json(), ask(town, days=26, person=BEN).json()
+    answer(town, second, "withdraw", "student", BEN)
+    listed = town.get("/api/v1/requests", "tutor", TUTOR).json()["requests"]
+    assert [line["request_id"] for line in listed] == [first["request_id"], second["request_id"]]
+
+
+def test_where_marking_is_anonymous_the_tutor_does_not_learn_who_asks(tmp_path: Path) -> None:
+    usual = due(days=1)
+    (module,) = usual.modules
+    (presentation,) = module.presentations
+    hidden = tuple(each.model_copy(update={"anonymous": True}) for each in presentation.assignments)
+    module = module.model_copy(update={"presentations": (presentation.model_copy(update={"assignments": hidden}),)})
+    with running_town(tmp_path, usual.model_copy(update={"modules": (module,)})) as town:
+        made = ask(town, days=8).json()
+        town.settle()
+        for role, person, known in (("tutor", TUTOR, False), ("student", ANN, True)):
+            page = town.get(f"/requests/{made['request_id']}", role, person).text
+            line = town.get(f"/api/v1/requests/{made['request_id']}", role, person).json()
+            assert (line["student"] == "Ann", line["words"][0]["name"] == "Ann") == (known, known)
+            assert "Ann" not in page
 
 
 def person_of(town: Town, number: str) -> str:

@@ -53,7 +53,7 @@ class WordOut(BaseModel):
 class RequestOut(BaseModel):
     """A request as the caller's side sees it; `moves` is what it may do now, `answer_day` the last day to answer.
 
-    `student` is null while nobody knows the name; `words` is empty in a list.
+    `student` is null while nobody knows the name, or where marking is anonymous; `words` is empty in a list.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -78,7 +78,10 @@ class RequestOut(BaseModel):
 
 
 class RequestsOut(BaseModel):
-    """A page of requests, the latest first; `next_after` asks for the next one and is null at the end."""
+    """A page of requests: the open ones first, the latest of each first.
+
+    `next_after` asks for the next page and is null at the end.
+    """
 
     requests: list[RequestOut]
     next_after: int | None
@@ -102,7 +105,7 @@ def routes(requests: Requests) -> APIRouter:
         lines = requests.list_of(caller, after=after)
         return RequestsOut(
             requests=[RequestOut.model_validate(line) for line in lines],
-            next_after=lines[-1].position if len(lines) == PAGE else None,
+            next_after=lines[-1].place if len(lines) == PAGE else None,
         )
 
     @router.get("/requests/{request_id}", responses=failures(404))

@@ -185,12 +185,16 @@ class Requests:
         with self.database.transaction(Context(actor=caller.actor)) as tx:
             line = self.views.request(tx.connection, request_id, caller)
             if caller.role == "support":
-                record_look(tx, person_ref=line.person_ref, what="request")
+                record_look(tx, person_ref=self._student_of(request_id, tx), what="request")
             assignment = self.catalogue.assignment(tx.connection, line.assignment_id)
             if assignment is None or Move.COUNTER not in line.moves:
                 return line, []
             deadline = self.deadlines.of(tx.connection, assignment, line.work_id)
             return line, days_to_choose(assignment, deadline.cut_off, self.rules, now=tx.now)
+
+    def _student_of(self, request_id: str, tx: Transaction) -> str:
+        request = self.store.of_id(request_id, tx)
+        return request.person_ref if request else ""
 
     def list_of(self, caller: Principal, *, after: int | None = None) -> Sequence[RequestLine]:
         """A page of the caller's requests."""

@@ -51,7 +51,7 @@ class RequestPages:
     def list(self, request: Request, caller: Principal, after: int | None) -> Response:
         """The caller's requests."""
         lines = self.requests.list_of(caller, after=after)
-        more = lines[-1].position if len(lines) == PAGE else None
+        more = lines[-1].place if len(lines) == PAGE else None
         return self.pages.render(request, "submission/requests.html", requests=lines, more=more, states=STATES)
 
     def conversation(

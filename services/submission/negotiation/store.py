@@ -148,12 +148,17 @@ class RequestStore:
 
 
 def forget_words(person_refs: Sequence[str], tx: Transaction) -> None:
-    """Delete the words of these people's requests and what they said in others', and note when: a tombstone stays."""
+    """Delete the words and reasons of these people's requests, and what they said in others'.
+
+    When that was is noted: a tombstone stays.
+    """
     own = sa.select(request_table.c.request_id).where(request_table.c.person_ref.in_(person_refs))
     theirs = sa.or_(word_table.c.request_id.in_(own), word_table.c.by_ref.in_(person_refs))
     tx.connection.execute(
         sa.update(word_table).where(theirs, word_table.c.words != "").values(words="", erased_at=tx.now)
     )
+    of_them = request_table.c.person_ref.in_(person_refs)
+    tx.connection.execute(sa.update(request_table).where(of_them).values(reason=str(Reason.OTHER)))
 
 
 def request_of(row: sa.RowMapping) -> Request:

@@ -29,6 +29,8 @@ from shared.errors import NotFound
 from shared.web.scopes import EVERYTHING
 
 PAGE = 100
+OPEN_FIRST = 10**12
+"""More than any position: what is open comes before what has ended."""
 CHUNK = 500
 
 
@@ -53,16 +55,16 @@ class WordLine:
 class RequestLine:
     """A request as one side sees it; `moves` is what this side may do now.
 
-    `student` is the student's name, None while nobody knows it; `answer_day` the last day to answer.
+    `student` is the student's name, None while nobody knows it, and for a tutor where marking is anonymous;
+    `answer_day` the last day to answer; `place` where it stands in a list.
     """
 
-    position: int
+    place: int
     request_id: str
     work_id: str
     assignment_id: str
     title: str
     student: str | None
-    person_ref: str
     reason: Reason
     state: State
     turn: Party
@@ -91,13 +93,12 @@ class RequestViews:
         return found
 
     def list_of(self, connection: sa.Connection, caller: Caller, *, after: int | None = None) -> list[RequestLine]:
-        """A page of the caller's requests, the latest first, those before the position `after`.
+        """A page of the caller's requests behind the place `after`: the open ones first, the latest of each first.
 
         A student's own, those of a tutor's groups, and of support those that are escalated and open in its scopes.
         """
-        position = request_table.c.position
-        query = _requests(caller).where(position < after) if after else _requests(caller)
-        rows = connection.execute(query.order_by(position.desc()).limit(PAGE)).mappings()
+        query = _requests(caller).where(_place() < after) if after else _requests(caller)
+        rows = connection.execute(query.order_by(_place().desc()).limit(PAGE)).mappings()
         return [_line(row, caller) for row in rows]
 
     def request(self, connection: sa.Connection, request_id: str, caller: Caller) -> RequestLine:
@@ -105,7 +106,7 @@ class RequestViews:
         row = connection.execute(_lines().where(request_table.c.request_id == request_id)).mappings().one_or_none()
         if row is None or not is_partys(request_of(row), caller):
             raise NotFound("There is no such request of yours.")
-        return _line(row, caller, _words(connection, request_id, caller))
+        return _line(row, caller, _words(connection, request_id, caller, hidden=_hidden(row, caller)))
 
     def of_work(self, connection: sa.Connection, work_id: str, caller: Caller) -> RequestLine | None:
         """The latest request about a work, if there is one."""
@@ -128,11 +129,23 @@ def _requests(caller: Caller) -> sa.Select[Any]:
     return waiting.where(sa.or_(scope.in_(caller.scopes), ("person:" + columns.person_ref).in_(caller.scopes)))
 
 
+def _place() -> sa.ColumnElement[int]:
+    is_open = sa.case((request_table.c.closed_at.is_(None), OPEN_FIRST), else_=0)
+    return request_table.c.position + sa.cast(is_open, sa.BigInteger)
+
+
+def _hidden(row: sa.RowMapping, caller: Caller) -> bool:
+    """Whether this side must not know who the student is."""
+    return bool(row["anonymous"]) and side_of(caller) is Party.TUTOR
+
+
 def _lines() -> sa.Select[Any]:
     return (
         sa.select(
             request_table,
+            _place().label("place"),
             assignment_table.c.title,
+            assignment_table.c.anonymous,
             assignment_table.c.cut_off_at.label("base_cut_off_at"),
             person_table.c.name,
         )
@@ -144,13 +157,12 @@ def _lines() -> sa.Select[Any]:
 def _line(row: sa.RowMapping, caller: Caller, words: Sequence[WordLine] = ()) -> RequestLine:
     request: Request = request_of(row)
     return RequestLine(
-        position=row["position"],
+        place=row["place"],
         request_id=request.request_id,
         work_id=request.work_id,
         assignment_id=request.assignment_id,
         title=row["title"],
-        student=row["name"],
-        person_ref=request.person_ref,
+        student=None if _hidden(row, caller) else row["name"],
         reason=request.reason,
         state=request.state,
         turn=request.turn,
@@ -166,7 +178,8 @@ def _line(row: sa.RowMapping, caller: Caller, words: Sequence[WordLine] = ()) ->
     )
 
 
-def _words(connection: sa.Connection, request_id: str, caller: Caller) -> list[WordLine]:
+def _words(connection: sa.Connection, request_id: str, caller: Caller, *, hidden: bool) -> list[WordLine]:
+    """Without the student's name where that is hidden."""
     query = (
         sa.select(word_table, person_table.c.name)
         .outerjoin(person_table, person_table.c.person_ref == word_table.c.by_ref)
@@ -178,7 +191,7 @@ def _words(connection: sa.Connection, request_id: str, caller: Caller) -> list[W
             said=row.said,
             by=Party(row.by) if row.by else None,
             is_own=row.by_ref == caller.person_ref,
-            name=row.name,
+            name=None if hidden and row.by == str(Party.STUDENT) else row.name,
             cut_off_at=row.cut_off_at,
             words=row.words,
             said_at=row.said_at,
