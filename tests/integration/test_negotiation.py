@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from services.submission.catalogue.domain import next_midnight, noon_of
 from services.submission.deadlines.domain import RULE_WORK_AGAIN
 from services.submission.negotiation.domain import (
+    MOST_REQUESTS,
     CannotAsk,
     Move,
     Reason,
@@ -189,6 +190,13 @@ def test_all_words_are_kept_in_order_and_go_with_the_person_leaving_when(house: 
     assert [(word.said, word.words, word.erased_at) for word in after] == [
         (said, "", house.clock.now()) for said in ("propose", "counter", "decline")
     ]
+
+
+def test_a_tutor_is_not_asked_without_end(house: House) -> None:
+    for _ in range(MOST_REQUESTS):
+        house.answer(house.ask(WANTED), Move.WITHDRAW, STUDENT)
+    with pytest.raises(CannotAsk, match=f"asked {MOST_REQUESTS} times"):
+        house.ask(WANTED)
 
 
 def test_the_database_refuses_a_second_open_request(house: House) -> None:

@@ -92,12 +92,15 @@ def test_late_work_waits_for_the_answer_and_is_in_time_when_it_is_yes(town: Town
     made = ask(town, days=8).json()
     take_in(town.system, due(days=-3))
     handed_in = town.hand_in(ANN)
+    receipt = f"/receipts/{handed_in.json()['submission_id']}"
+    assert "Late, until your request for more time is answered" in town.get(receipt, "student", ANN).text
     assert (handed_in.status_code, handed_in.json()["band"]) == (201, "late")
     assert town.hand_in(BEN).status_code == 409
     town.settle()
     answer(town, made, "agree", "tutor", TUTOR)
     town.settle()
     assert bands(town) == [("late", "on_time", "more_time")]
+    assert "On time: the cut-off was moved" in town.get(receipt, "student", ANN).text
     assert "Ruling changed" in subjects(town, "student", ANN)[0] + subjects(town, "student", ANN)[1]
     assert town.audit().violations == []
 

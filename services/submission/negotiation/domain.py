@@ -70,6 +70,9 @@ MAY: Mapping[tuple[Party, Party], tuple[Move, ...]] = {
 Support is let in by an escalation alone.
 """
 
+MOST_REQUESTS = 20
+"""How many requests there can be for one work: each one is mail to the tutor."""
+
 MOST_WORDS = 2000
 """How many characters somebody may say at once."""
 
@@ -255,6 +258,12 @@ def check_may_ask(assignment: Assignment, cut_off: CutOff, rules: Rules, *, now:
             "You have all the time that can be agreed for this assignment. If it is not enough, ask your student "
             "support team."
         )
+
+
+def check_number(asked_before: int) -> None:
+    """Raises `CannotAsk` when so much was asked for one work that somebody has to talk about it instead."""
+    if asked_before >= MOST_REQUESTS:
+        raise CannotAsk(f"You have asked {asked_before} times for this assignment. Please talk to your tutor.")
 
 
 def latest_possible(assignment: Assignment, rules: Rules) -> datetime:

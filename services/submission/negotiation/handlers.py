@@ -28,6 +28,7 @@ from services.submission.negotiation.domain import (
     answered,
     check_day,
     check_may_ask,
+    check_number,
     check_reason,
     clean_words,
     day_before,
@@ -135,6 +136,7 @@ class Requests:
             is_open = self.store.open_of_work(work_id, RequestKind.MORE_TIME, tx)
             if is_open is not None:
                 return _same(is_open, wanted, asked)
+            check_number(self.store.number_of_work(work_id, tx))
             tutor_ref = self.catalogue.tutor_of(tx.connection, assignment.presentation_id, student.person_ref)
             request = Request(
                 request_id=str(uuid.uuid4()),
@@ -182,19 +184,21 @@ class Requests:
 
     def show(self, request_id: str, caller: Principal) -> tuple[RequestLine, Sequence[date]]:
         """The conversation, and the days that could be proposed; that support looked is recorded. Raises `NotFound`."""
-        with self.database.transaction(Context(actor=caller.actor)) as tx:
-            line = self.views.request(tx.connection, request_id, caller)
-            if caller.role == "support":
-                record_look(tx, person_ref=self._student_of(request_id, tx), what="request")
-            assignment = self.catalogue.assignment(tx.connection, line.assignment_id)
+        if side_of(caller) is Party.SUPPORT:
+            self._record_look(request_id, caller)
+        with self.database.reading() as connection:
+            line = self.views.request(connection, request_id, caller)
+            assignment = self.catalogue.assignment(connection, line.assignment_id)
             if assignment is None or Move.COUNTER not in line.moves:
                 return line, []
-            deadline = self.deadlines.of(tx.connection, assignment, line.work_id)
-            return line, days_to_choose(assignment, deadline.cut_off, self.rules, now=tx.now)
+            deadline = self.deadlines.of(connection, assignment, line.work_id)
+        return line, days_to_choose(assignment, deadline.cut_off, self.rules, now=self.database.clock.now())
 
-    def _student_of(self, request_id: str, tx: Transaction) -> str:
-        request = self.store.of_id(request_id, tx)
-        return request.person_ref if request else ""
+    def _record_look(self, request_id: str, caller: Principal) -> None:
+        with self.database.transaction(Context(actor=caller.actor)) as tx:
+            request = self.store.of_id(request_id, tx)
+            if request is not None and is_partys(request, caller):
+                record_look(tx, person_ref=request.person_ref, what="request")
 
     def list_of(self, caller: Principal, *, after: int | None = None) -> Sequence[RequestLine]:
         """A page of the caller's requests."""

@@ -121,6 +121,11 @@ class RequestStore:
         row = tx.connection.execute(query).mappings().one_or_none()
         return request_of(row) if row else None
 
+    def number_of_work(self, work_id: str, tx: Transaction) -> int:
+        """How many requests there were for a work."""
+        query = sa.select(sa.func.count()).where(request_table.c.work_id == work_id)
+        return int(tx.connection.execute(query).scalar_one())
+
     def open_of_presentation(self, presentation_id: str, tx: Transaction) -> Sequence[Request]:
         """All that are open in a presentation."""
         query = sa.select(request_table).where(request_table.c.presentation_id == presentation_id, _is_open)
