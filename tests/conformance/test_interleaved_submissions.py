@@ -15,6 +15,8 @@ import sqlalchemy as sa
 
 from services.submission.catalogue.domain import Assignment
 from services.submission.catalogue.views import CatalogueViews
+from services.submission.deadlines.views import Deadlines
+from services.submission.negotiation.views import RequestViews
 from services.submission.submissions.domain import Attempt, KeyReused, Refused, too_large
 from services.submission.submissions.handlers import Accepted, HandIn
 from services.submission.submissions.store import SubmissionStore, refusal_table, version_table
@@ -46,6 +48,7 @@ class Desk:
             database=self.database,
             objects=self.objects,
             catalogue=CatalogueViews(),
+            deadlines=Deadlines(RequestViews().protected),
             store=SubmissionStore(),
             signer=signing_ring(folder / "keys", self.database),
             issuer="https://etma.example",

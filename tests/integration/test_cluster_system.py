@@ -16,6 +16,7 @@ from shared.errors import Unavailable
 from shared.messaging.consumer import ConsumerLoop
 from shared.messaging.local_bus import LocalBus
 from shared.messaging.relay import Relay
+from shared.timers import TimersLoop
 from tests.support.databases import settings_in
 from tests.support.university import ANN, CY, TUTOR, small_university
 
@@ -27,6 +28,13 @@ def system(tmp_path: Path) -> Iterator[ClusterSystem]:
     take_in(system, small_university())
     yield system
     system.platform.close()
+
+
+def fire(system: ClusterSystem) -> None:
+    """Groups that are new or changed have set a timer."""
+    submission = system.submission.service
+    while TimersLoop(submission.database, submission.timer_handlers).step(threading.Event()):
+        pass
 
 
 def relay(system: ClusterSystem) -> None:
@@ -44,6 +52,8 @@ def read(system: ClusterSystem, *names: str) -> None:
 
 
 def test_it_is_at_rest_when_everybody_has_read_everything(system: ClusterSystem) -> None:
+    assert not system.is_settled()
+    fire(system)
     relay(system)
     read(system, "submission", "marking", "notifier", "operations")
     assert system.is_settled()

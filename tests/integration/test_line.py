@@ -192,7 +192,7 @@ def test_keys_of_refusals_are_each_persons_own(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    ("assignment", "words"), [(PAST, "The cut-off for this assignment has passed"), (PAPER, "is handed in on paper")]
+    ("assignment", "words"), [(PAST, "The time for handing in is over"), (PAPER, "is handed in on paper")]
 )
 def test_a_page_offers_no_form_where_nothing_can_be_handed_in(town: Town, assignment: str, words: str) -> None:
     page = town.get(f"/assignments/{assignment}", "student", ANN)

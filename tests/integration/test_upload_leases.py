@@ -14,6 +14,8 @@ import structlog
 
 from services.submission.catalogue.store import assignment_table, enrolment_table
 from services.submission.catalogue.views import CatalogueViews
+from services.submission.deadlines.views import Deadlines
+from services.submission.negotiation.views import RequestViews
 from services.submission.resumable.checking import LAPSE, Checking, CheckingLoop, Damaged, Stopped
 from services.submission.resumable.clearing import Clearing
 from services.submission.resumable.domain import (
@@ -63,6 +65,7 @@ class Desk:
             database=self.database,
             objects=self.objects,
             catalogue=CatalogueViews(),
+            deadlines=Deadlines(RequestViews().protected),
             store=SubmissionStore(),
             signer=signing_ring(folder, self.database),
             issuer="https://etma.example",
