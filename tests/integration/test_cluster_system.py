@@ -26,6 +26,7 @@ def system(tmp_path: Path) -> Iterator[ClusterSystem]:
     (tmp_path / "var").mkdir()
     system = ClusterSystem(settings_in(tmp_path / "var"))
     take_in(system, small_university())
+    fire(system)
     yield system
     system.platform.close()
 
@@ -52,8 +53,6 @@ def read(system: ClusterSystem, *names: str) -> None:
 
 
 def test_it_is_at_rest_when_everybody_has_read_everything(system: ClusterSystem) -> None:
-    assert not system.is_settled()
-    fire(system)
     relay(system)
     read(system, "submission", "marking", "notifier", "operations")
     assert system.is_settled()
@@ -63,6 +62,7 @@ def test_a_fact_that_waits_for_the_bus_is_in_flight(system: ClusterSystem) -> No
     relay(system)
     read(system, "submission", "marking", "notifier", "operations")
     take_in(system, small_university(groups=[GroupEntry(number="G01", tutor=TUTOR, students=(ANN, CY))]))
+    fire(system)
     assert not system.is_settled()
 
 
