@@ -127,7 +127,9 @@ def test_a_tutor_who_never_answers_is_reminded_and_then_support_answers_in_the_t
     house.wait(days=2)
     assert house.said()[-1] == "RequestEscalated"
     assert [line.request_id for line in house.requests.list_of(SUPPORT)] == [request.request_id]
+    since = house.now(request).escalated_at
     house.wait(days=20)
+    assert house.now(request).escalated_at == since is not None
     reminders = [fact.party for fact in house.facts() if isinstance(fact, RequestReminded)]
     assert Counter(reminders)[Party.SUPPORT] >= 1
     assert house.now(request).state.is_open

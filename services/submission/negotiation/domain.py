@@ -332,8 +332,12 @@ def lapsed(request: Request, *, now: datetime) -> Request:
 
 
 def escalated(request: Request, rules: Rules, *, now: datetime) -> Request:
-    """The tutor has not answered in time, or there is none: support may answer as well, and is waited for as long."""
-    return replace(request, escalated_at=now, changed_at=now, answer_by=rules.answer_by(Party.SUPPORT, now))
+    """The tutor has not answered in time, or there is none: support may answer as well, and is waited for as long.
+
+    Escalated once, it stays so; again, it is support that is given more time.
+    """
+    since = request.escalated_at or now
+    return replace(request, escalated_at=since, changed_at=now, answer_by=rules.answer_by(Party.SUPPORT, now))
 
 
 def moved(request: Request, tutor_ref: str | None, *, now: datetime) -> Request:

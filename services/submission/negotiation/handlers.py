@@ -250,9 +250,10 @@ class Requests:
     def regroup(self, timers: Sequence[Timer], tx: Transaction) -> None:
         """Put what is open to those who have the students' groups now, or to support."""
         for timer in timers:
-            waiting = self.store.open_of_presentation(timer.key, tx)
-            tx.lock(*(request.work_id for request in waiting))
-            for request in self.store.open_of_presentation(timer.key, tx):
+            locked = {request.work_id for request in self.store.open_of_presentation(timer.key, tx)}
+            tx.lock(*locked)
+            waiting = [each for each in self.store.open_of_presentation(timer.key, tx) if each.work_id in locked]
+            for request in waiting:
                 tutor_ref = self.catalogue.tutor_of(tx.connection, timer.key, request.person_ref)
                 if tutor_ref != request.tutor_ref:
                     self._move(request, tutor_ref, tx)
