@@ -17,7 +17,6 @@ from services.submission.catalogue.enrolments import EnrolmentImport, Placement,
 from services.submission.catalogue.enrolments_csv import Mistakes, read_enrolments
 from services.submission.catalogue.reader import Mistake
 from services.submission.catalogue.sheet import Mention, Sheet, StudentMention
-from services.submission.catalogue.store import CatalogueStore
 from services.system import System
 from shared.chunks import in_chunks
 
@@ -49,7 +48,7 @@ class EnrolmentIntake:
         self.dry_run = dry_run
         self.on_progress = on_progress
         self.step = step
-        self.store = CatalogueStore()
+        self.store = system.submission.catalogue_store
 
     def run(self, file: BinaryIO) -> EnrolmentCounts:
         """Take the file in; raises `EnrolmentMistakes`, and then nothing was changed."""

@@ -80,7 +80,6 @@ class Submission:
         self.database = platform.database(NAME, HISTORY)
         self.catalogue = CatalogueViews()
         self.views = SubmissionViews()
-        self.catalogue_import = CatalogueImport(CatalogueStore())
         self.deadlines = Deadlines(RequestViews().protected)
         store = SubmissionStore()
         scan_views = ScanViews()
@@ -140,6 +139,8 @@ class Submission:
                 until_grace=settings.more_time_asked_until == "grace",
             ),
         )
+        self.catalogue_store = CatalogueStore(self.requests.expect_regrouping)
+        self.catalogue_import = CatalogueImport(self.catalogue_store)
         student_pages = pages.StudentPages(
             hand_in=self.hand_in,
             catalogue=self.catalogue,

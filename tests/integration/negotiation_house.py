@@ -79,7 +79,7 @@ class House:
     def give_group(self, tutor: str | None) -> None:
         """Take the catalogue in with this tutor of Ann's group."""
         with self.database.transaction() as tx:
-            CatalogueImport(CatalogueStore()).apply(university(tutor), NUMBERS, tx)
+            CatalogueImport(CatalogueStore(self.requests.expect_regrouping)).apply(university(tutor), NUMBERS, tx)
 
     def ask(self, day: date, *, student: Principal = STUDENT, words: str = "please") -> Request:
         return self.requests.ask(TMA, Asked(day=day, reason=Reason.ILLNESS, words=words), student)

@@ -16,7 +16,6 @@ from shared.errors import Unavailable
 from shared.messaging.consumer import ConsumerLoop
 from shared.messaging.local_bus import LocalBus
 from shared.messaging.relay import Relay
-from shared.timers import TimersLoop
 from tests.support.databases import settings_in
 from tests.support.university import ANN, CY, TUTOR, small_university
 
@@ -26,16 +25,8 @@ def system(tmp_path: Path) -> Iterator[ClusterSystem]:
     (tmp_path / "var").mkdir()
     system = ClusterSystem(settings_in(tmp_path / "var"))
     take_in(system, small_university())
-    fire(system)
     yield system
     system.platform.close()
-
-
-def fire(system: ClusterSystem) -> None:
-    """Groups that are new or changed have set a timer."""
-    submission = system.submission.service
-    while TimersLoop(submission.database, submission.timer_handlers).step(threading.Event()):
-        pass
 
 
 def relay(system: ClusterSystem) -> None:
@@ -62,7 +53,6 @@ def test_a_fact_that_waits_for_the_bus_is_in_flight(system: ClusterSystem) -> No
     relay(system)
     read(system, "submission", "marking", "notifier", "operations")
     take_in(system, small_university(groups=[GroupEntry(number="G01", tutor=TUTOR, students=(ANN, CY))]))
-    fire(system)
     assert not system.is_settled()
 
 

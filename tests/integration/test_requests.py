@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import httpx2 as httpx
 import pytest
 
 from services.intake.catalogue import take_in
+from services.intake.enrolments import EnrolmentIntake
 from services.submission.catalogue.university import GroupEntry, StaffEntry, University
 from shared.persons import PersonKeeper
 from tests.support.browsers import Browser
@@ -210,6 +212,18 @@ def test_what_is_open_stands_before_what_has_ended(town: Town) -> None:
     answer(town, second, "withdraw", "student", BEN)
     listed = town.get("/api/v1/requests", "tutor", TUTOR).json()["requests"]
     assert [line["request_id"] for line in listed] == [first["request_id"], second["request_id"]]
+
+
+def test_a_student_who_moves_by_a_file_of_enrolments_takes_the_request_along(town: Town) -> None:
+    made = ask(town, days=8).json()
+    file = f"module,presentation,personal_id,name,email,status,group,tutor\nK827,26J,{ANN},,,active,G02,{OTHER_TUTOR}\n"
+    intake = EnrolmentIntake(town.system, dry_run=False, on_progress=lambda _part, _more: None)
+    intake.run(io.BytesIO(file.encode()))
+    town.settle()
+    assert town.get(f"/api/v1/requests/{made['request_id']}", "tutor", TUTOR).status_code == 404
+    assert town.get(f"/api/v1/requests/{made['request_id']}", "tutor", OTHER_TUTOR).status_code == 200
+    assert subjects(town, "tutor", OTHER_TUTOR)[0].startswith("A student asks for more time")
+    assert town.audit().violations == []
 
 
 def test_where_marking_is_anonymous_the_tutor_does_not_learn_who_asks(tmp_path: Path) -> None:

@@ -2727,6 +2727,14 @@ BREAKAGES: tuple[Breakage, ...] = (
         test=_NEGOTIATION + "test_an_open_request_goes_with_the_group_to_its_new_tutor",
     ),
     Breakage(
+        name="requests: a student who moves by a file leaves the request behind",
+        file="services/submission/catalogue/changes.py",
+        old="        store.regrouped(presentations, tx)\n",
+        new="",
+        test="tests/integration/test_requests.py::"
+        "test_a_student_who_moves_by_a_file_of_enrolments_takes_the_request_along",
+    ),
+    Breakage(
         name="requests: without a tutor nobody answers",
         file="services/submission/negotiation/handlers.py",
         old="            return self._escalate(request, tx) if tutor_ref is None else request\n",

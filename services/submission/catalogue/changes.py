@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.submission.catalogue.domain import groups_key
 from services.submission.catalogue.store import (
     KEYS,
     CatalogueStore,
@@ -72,6 +73,10 @@ def compare(table: sa.Table, rows: Sequence[Row], known: Mapping[str, Row]) -> D
 
 def record(store: CatalogueStore, table: sa.Table, rows: Sequence[Row], tx: Transaction) -> None:
     """Write the rows, each with a revision of its own, and announce them in this order."""
+    if rows and table is group_table:
+        presentations = sorted({row["presentation_id"] for row in rows})
+        tx.lock(*map(groups_key, presentations))
+        store.regrouped(presentations, tx)
     if rows:
         revisions = store.reserve_revisions(len(rows), tx)
         revised = [{**row, "revision": next(revisions)} for row in rows]

@@ -11,9 +11,6 @@ from shared.contracts import AssignmentKind, LatePolicy, SubmissionCategory
 CUT_OFF_MOVED = "submission.cut_off_moved"
 """The kind of timer, by assignment, that is set when something changed of what lateness is ruled by."""
 
-GROUPS_CHANGED = "submission.groups_changed"
-"""The kind of timer, by presentation, that is set when students have another tutor."""
-
 RULED_BY = ("cut_off_at", "grace_ends_at", "late_policy", "kind")
 """What of an assignment decides how a moment of arrival is ruled."""
 
@@ -43,6 +40,11 @@ class Assignment:
     anonymous: bool
     final: bool
     latest_cut_off_at: datetime | None = None
+
+
+def groups_key(presentation_id: str) -> str:
+    """The lock of who asks for a student's tutor in a presentation, and of who changes the groups there."""
+    return f"groups/{presentation_id}"
 
 
 def noon_of(day: date) -> datetime:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.submission.catalogue.changes import FACTS, Counts, Row, compare, record
-from services.submission.catalogue.domain import CUT_OFF_MOVED, GROUPS_CHANGED, RULED_BY, next_midnight, noon_of
+from services.submission.catalogue.domain import CUT_OFF_MOVED, RULED_BY, next_midnight, noon_of
 from services.submission.catalogue.store import (
     KEYS,
     CatalogueStore,
@@ -72,8 +72,6 @@ class CatalogueImport:
         record(self.store, table, difference.fresh, tx)
         if table is assignment_table:
             self._have_ruled_again(difference.changed, known, tx)
-        if table is group_table:
-            self._have_requests_moved(difference.fresh, tx)
         return difference.counts
 
     def _have_ruled_again(self, changed: Sequence[Row], known: Mapping[str, Row], tx: Transaction) -> None:
@@ -81,11 +79,6 @@ class CatalogueImport:
         for row in changed:
             if any(row[name] != known[row["assignment_id"]][name] for name in RULED_BY):
                 self.timers.set(tx, kind=CUT_OFF_MOVED, key=row["assignment_id"], due_at=tx.now)
-
-    def _have_requests_moved(self, changed: Sequence[Row], tx: Transaction) -> None:
-        """Have what students ask for put to the tutors that they have now."""
-        for presentation_id in sorted({row["presentation_id"] for row in changed}):
-            self.timers.set(tx, kind=GROUPS_CHANGED, key=presentation_id, due_at=tx.now)
 
 
 def _rows(university: University, people: Mapping[str, str]) -> dict[sa.Table, list[Row]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import sqlalchemy as sa
 
@@ -81,8 +81,19 @@ KEYS = {
 }
 
 
+Regrouped = Callable[[Sequence[str], Transaction], None]
+"""Hears of presentations in which groups are about to change, in the transaction that changes them."""
+
+
+def _nobody(_presentation_ids: Sequence[str], _tx: Transaction) -> None:
+    """Nobody wants to hear of it."""
+
+
 class CatalogueStore:
     """Writes inside the caller's transaction."""
+
+    def __init__(self, regrouped: Regrouped = _nobody) -> None:
+        self.regrouped = regrouped
 
     def known(self, table: sa.Table, keys: Sequence[str], connection: sa.Connection) -> dict[str, dict[str, object]]:
         """The stored rows of these keys, without their revision."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.submission.catalogue.domain import GROUPS_CHANGED, Assignment, next_midnight
+from services.submission.catalogue.domain import Assignment, groups_key, next_midnight
 from services.submission.catalogue.store import CatalogueStore
 from services.submission.catalogue.views import CatalogueViews
 from services.submission.deadlines.domain import RULE_WORK_AGAIN, CutOff
@@ -69,6 +69,9 @@ ANSWER_DUE = "submission.answer_due"
 """The kind of timer, by request, that fires when the time to answer is over."""
 
 REMINDER_DUE = "submission.reminder_due"
+
+GROUPS_CHANGED = "submission.groups_changed"
+"""The kind of timer, by presentation, that is set when students who wait for an answer may have another tutor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +140,7 @@ class Requests:
             if is_open is not None:
                 return _same(is_open, wanted, asked)
             check_number(self.store.number_of_work(work_id, tx))
+            tx.lock(groups_key(assignment.presentation_id))
             tutor_ref = self.catalogue.tutor_of(tx.connection, assignment.presentation_id, student.person_ref)
             request = Request(
                 request_id=str(uuid.uuid4()),
@@ -246,6 +250,11 @@ class Requests:
         for request in self._of(timers, tx):
             if request.answer_by > tx.now:
                 tx.publish(_reminder(request, tx))
+
+    def expect_regrouping(self, presentation_ids: Sequence[str], tx: Transaction) -> None:
+        """Have what is open in these presentations looked at, whose groups change in this transaction."""
+        for presentation_id in self.store.with_open(presentation_ids, tx):
+            self.timers.set(tx, kind=GROUPS_CHANGED, key=presentation_id, due_at=tx.now)
 
     def regroup(self, timers: Sequence[Timer], tx: Transaction) -> None:
         """Put what is open to those who have the students' groups now, or to support."""

@@ -126,6 +126,12 @@ class RequestStore:
         query = sa.select(sa.func.count()).where(request_table.c.work_id == work_id)
         return int(tx.connection.execute(query).scalar_one())
 
+    def with_open(self, presentation_ids: Sequence[str], tx: Transaction) -> Sequence[str]:
+        """Those of these presentations in which something is open."""
+        column = request_table.c.presentation_id
+        query = sa.select(column).distinct().where(column.in_(presentation_ids), _is_open)
+        return list(tx.connection.execute(query).scalars())
+
     def open_of_presentation(self, presentation_id: str, tx: Transaction) -> Sequence[Request]:
         """All that are open in a presentation."""
         query = sa.select(request_table).where(request_table.c.presentation_id == presentation_id, _is_open)
