@@ -17,7 +17,7 @@ from services.embedded import Embedded
 from services.intake.catalogue import load_demo
 from shared.settings import Settings
 from shared.web.server import HttpThread
-from tests.support.cluster import TOWN, environment_for, own_places, twice
+from tests.support.cluster import EVERYTHING, environment_for, own_places, twice
 from tests.support.gateway import served_gateway
 from tests.support.processes import roles
 
@@ -73,7 +73,7 @@ def cluster_demo(folder: Path) -> Iterator[Demo]:
         offered = settings.model_copy(update={"demo": True})
         system = ClusterSystem(offered)
         load_demo(system)
-        with roles(environment_for(offered), *twice(TOWN)) as running, served_gateway(running) as address:
+        with roles(environment_for(offered), *twice(EVERYTHING)) as running, served_gateway(running) as address:
             for role in running.values():
                 role.wait_until_ready()
             yield Demo(system, address)
